@@ -1,0 +1,154 @@
+//! [`PoolBuilder`]: what a pool is to be.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::config;
+use crate::crew::Crew;
+use crate::error::BuildError;
+use crate::pool::Pool;
+use crate::scheduler::{Hooks, RejectedJob};
+
+/// Says what a [`Pool`] is to be, and builds it.
+///
+/// ```
+/// let pool = windlass::Pool::builder()
+///     .num_threads(2)
+///     .thread_name(|index| format!("haul-{index}"))
+///     .stack_size(8 * 1024 * 1024)
+///     .build()?;
+/// let name = pool.spawn(|| std::thread::current().name().map(String::from));
+/// assert!(name.join()?.unwrap().starts_with("haul-"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder does nothing until `build`"]
+pub struct PoolBuilder {
+    num_threads: Option<usize>,
+    thread_name: Box<dyn Fn(usize) -> String>,
+    stack_size: Option<usize>,
+    hooks: Hooks,
+}
+
+impl Pool {
+    /// What the pool is to be.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
+    }
+}
+
+impl PoolBuilder {
+    /// All defaults; see [`Pool::new`].
+    pub fn new() -> Self {
+        Self {
+            num_threads: None,
+            thread_name: Box::new(|index| format!("windlass-{index}")),
+            stack_size: None,
+            hooks: Hooks::default(),
+        }
+    }
+
+    /// How many threads, 1 to 4095. Default: the environment variable
+    /// `WINDLASS_NUM_THREADS`, else one per core that this process may use.
+    pub fn num_threads(mut self, threads: usize) -> Self {
+        self.num_threads = Some(threads);
+        self
+    }
+
+    /// What to call the thread of an index. Default: `windlass-0` and so on.
+    /// (Linux shows the first 15 bytes.)
+    pub fn thread_name(mut self, name: impl Fn(usize) -> String + 'static) -> Self {
+        self.thread_name = Box::new(name);
+        self
+    }
+
+    /// The size of each thread's stack in bytes, at least 16384. Default: the
+    /// standard library's (2 MiB, or what `RUST_MIN_STACK` says).
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Runs on each thread before its first job, with the thread's index. A
+    /// panic in it is caught and printed; the thread works all the same.
+    pub fn on_thread_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.hooks.on_thread_start = Box::new(hook);
+        self
+    }
+
+    /// Runs on each thread after its last job, with the thread's index. The
+    /// pool is closed by then. A panic in it is caught and printed.
+    pub fn on_thread_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.hooks.on_thread_stop = Box::new(hook);
+        self
+    }
+
+    /// Gets each panic that no handle will see: of a fire-and-forget job, of a
+    /// job whose handle was dropped before it ended, of a result's `Drop`, of a
+    /// waker. Runs on the thread where it happened; a panic in it is caught.
+    /// Default: one line on stderr.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// let (sender, panics) = mpsc::channel();
+    /// let pool = windlass::Pool::builder()
+    ///     .on_panic(move |payload| sender.send(payload).unwrap())
+    ///     .build()?;
+    /// pool.execute(|| panic!("adrift"));
+    /// assert_eq!(*panics.recv()?.downcast::<&str>().unwrap(), "adrift");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_panic(
+        mut self,
+        hook: impl Fn(Box<dyn Any + Send + 'static>) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.on_panic = Box::new(hook);
+        self
+    }
+
+    /// Gets each fire-and-forget job that is not going to run: handed over
+    /// after the pool was closed (then it runs on the thread that did), or
+    /// thrown away by [`Pool::shutdown_now`]. A panic in it is caught. Default:
+    /// one line on stderr, and the closure is dropped.
+    pub fn on_reject(mut self, hook: impl Fn(RejectedJob) + Send + Sync + 'static) -> Self {
+        self.hooks.on_reject = Box::new(hook);
+        self
+    }
+
+    /// Starts the threads.
+    ///
+    /// If the operating system starts only some of them, the pool works with
+    /// those, and [`Pool::shortfall`] says so.
+    ///
+    /// # Errors
+    /// If a setting is not possible (the error names its value), or if not a
+    /// single thread could be started.
+    pub fn build(self) -> Result<Pool, BuildError> {
+        let threads = config::num_threads(self.num_threads)?;
+        let stack_size = config::stack_size(self.stack_size)?;
+        let names = (0..threads)
+            .map(|index| config::thread_name(index, (self.thread_name)(index)))
+            .collect::<Result<_, _>>()?;
+        let (crew, shortfall) =
+            Crew::start(names, stack_size, self.hooks).map_err(|source| BuildError::NoThreads {
+                requested: threads,
+                source,
+            })?;
+        Ok(Pool::from_crew(crew, shortfall))
+    }
+}
+
+impl Default for PoolBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for PoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("num_threads", &self.num_threads)
+            .field("stack_size", &self.stack_size)
+            .finish_non_exhaustive()
+    }
+}

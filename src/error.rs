@@ -1,0 +1,174 @@
+//! What can go wrong, and what it gives back.
+
+use std::any::Any;
+use std::{fmt, io};
+
+use crate::sync::Mutex;
+use crate::util::limits::{ENV_THREADS, MAX_THREADS, MIN_STACK};
+use crate::util::{PanicPayload, payload_message};
+
+/// Why a job has no result. Opaque; ask the predicates.
+///
+/// It is `Send + Sync + 'static`, so `?` carries it into `anyhow` and
+/// `Box<dyn Error>`.
+///
+/// ```
+/// let pool = windlass::Pool::new()?;
+/// let error = pool.spawn(|| -> u32 { panic!("no more rope") }).join().unwrap_err();
+/// assert!(error.is_panic());
+/// assert_eq!(error.to_string(), "the job panicked: no more rope");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct JoinError(Repr);
+
+enum Repr {
+    /// The lock makes it `Sync`, which a payload alone is not.
+    Panic(Mutex<PanicPayload>),
+    Cancelled,
+    Closed,
+}
+
+impl JoinError {
+    pub(crate) fn panic(payload: PanicPayload) -> Self {
+        Self(Repr::Panic(Mutex::new(payload)))
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Self(Repr::Cancelled)
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self(Repr::Closed)
+    }
+
+    /// Whether the job panicked; also true if it was cancelled and the `Drop`
+    /// of something it captured panicked then.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Repr::Panic(_))
+    }
+
+    /// Whether the job was cancelled before it started: by its handle, or by
+    /// [`Pool::shutdown_now`](crate::Pool::shutdown_now).
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0, Repr::Cancelled)
+    }
+
+    /// Whether the pool was closed when the job came in.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.0, Repr::Closed)
+    }
+
+    /// What the job's panic carried, to be raised again with
+    /// [`std::panic::resume_unwind`].
+    ///
+    /// # Panics
+    /// If the job did not panic; see [`JoinError::try_into_panic`].
+    #[must_use]
+    pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+        self.try_into_panic()
+            .unwrap_or_else(|error| panic!("into_panic on a JoinError that is none: {error}"))
+    }
+
+    /// What the job's panic carried.
+    ///
+    /// # Errors
+    /// Gives the error back if the job did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
+        match self.0 {
+            Repr::Panic(payload) => Ok(payload.into_inner()),
+            other => Err(Self(other)),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Panic(payload) => match payload_message(&**payload.lock()) {
+                Some(text) => write!(f, "the job panicked: {text}"),
+                None => f.write_str("the job panicked"),
+            },
+            Repr::Cancelled => f.write_str("the job was cancelled before it started"),
+            Repr::Closed => f.write_str("the pool is closed; the job did not run"),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+/// Why a pool could not be built. Each message names the value and what would
+/// be right.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The builder was asked for no thread at all, or for too many.
+    #[error(
+        "num_threads({value}) is not possible: a pool has 1 to {MAX_THREADS} threads; \
+         leave it out for one per core"
+    )]
+    NumThreads {
+        /// What was asked for.
+        value: usize,
+    },
+    /// `WINDLASS_NUM_THREADS` is set to something that is not a thread count.
+    #[error(
+        "the environment variable {ENV_THREADS} is {value:?}: \
+         it must be a whole number from 1 to {MAX_THREADS}, or unset for one thread per core"
+    )]
+    Environment {
+        /// What it is set to.
+        value: String,
+    },
+    /// The stack is too small to run anything on.
+    #[error("stack_size({value}) is too small: a pool thread needs at least {MIN_STACK} bytes")]
+    StackSize {
+        /// What was asked for, in bytes.
+        value: usize,
+    },
+    /// A thread's name cannot be given to the operating system.
+    #[error("thread_name gave {name:?} for thread {index}: a name must not contain a NUL byte")]
+    ThreadName {
+        /// The thread's index.
+        index: usize,
+        /// What the function gave.
+        name: String,
+    },
+    /// The operating system started none of the threads.
+    #[error("none of the pool's {requested} threads could be started: {source}")]
+    NoThreads {
+        /// How many were asked for.
+        requested: usize,
+        /// What the first attempt said.
+        source: io::Error,
+    },
+}
+
+/// Time ran out before all of a closed pool's threads had ended; they go on,
+/// and a later [`Pool::shutdown_timeout`](crate::Pool::shutdown_timeout) or the
+/// pool's drop can wait for them again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} of the pool's threads still at work: {}", .threads.len(), .threads.join(", "))]
+pub struct StillRunning {
+    threads: Vec<String>,
+}
+
+impl StillRunning {
+    pub(crate) fn new(threads: Vec<String>) -> Self {
+        Self { threads }
+    }
+
+    /// The names of the threads that had not ended.
+    #[must_use]
+    pub fn threads(&self) -> &[String] {
+        &self.threads
+    }
+}

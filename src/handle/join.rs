@@ -1,0 +1,277 @@
+//! [`JoinHandle`]: the way back from one job.
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::CancelHandle;
+use crate::error::JoinError;
+use crate::job::{Completion, HandleEnd, Reason};
+use crate::scheduler::PoolId;
+use crate::sync::{block_until, spin_loop, thread_local};
+
+/// How often a waiter looks at the state before it parks: about 3.5 us.
+const LOOKS: u32 = 300;
+
+/// After a spin that was for nothing, this many waits of the thread park at
+/// once: the pool is busy with longer jobs, or the machine with other programs,
+/// and spinning would take the processor from the very job waited for.
+const SKIPPED: u32 = 15;
+
+/// The way back from one job: wait for its result, look for it, or await it on
+/// any executor.
+///
+/// * A plain thread: [`join`](Self::join), [`join_timeout`](Self::join_timeout).
+/// * A loop of its own: [`try_join`](Self::try_join) once per turn, or
+///   [`MainLoop::on_complete`](crate::MainLoop::on_complete).
+/// * Async code: it is a `Future<Output = Result<T, JoinError>>` that needs no
+///   runtime.
+///
+/// The job's captures are dropped before its handle resolves.
+///
+/// **Dropping the handle detaches the job**: it runs all the same, and its
+/// result is dropped by the pool thread (or here, if it is there already). If
+/// it panics then, the panic goes to
+/// [`on_panic`](crate::PoolBuilder::on_panic). See
+/// [`cancel_on_drop`](Self::cancel_on_drop) for the other meaning.
+///
+/// # Inside a job
+/// `join` may be called inside a job of the same pool, to any depth: a pool
+/// thread that waits for a job nobody started runs it itself. It runs nothing
+/// else meanwhile, so that a lock held across `join` cannot deadlock through
+/// the pool. Blocking on the *future* inside a job (`block_on(handle)`) cannot
+/// be seen by the pool, and takes a thread away from it: use `join` there.
+///
+/// ```
+/// use windlass::Pool;
+///
+/// let pool = Pool::new()?;
+/// let handle = pool.spawn(|| (1..=20u64).product::<u64>());
+/// assert_eq!(handle.join()?, 2_432_902_008_176_640_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropping a handle detaches the job; use `execute` if no result is wanted"]
+pub struct JoinHandle<T> {
+    end: HandleEnd<T>,
+    /// Which pool runs the job.
+    pool: PoolId,
+    /// A thread had to be woken for the job, so that it cannot be done soon.
+    woke: bool,
+    cancel_on_drop: bool,
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(end: HandleEnd<T>, pool: PoolId, woke: bool) -> Self {
+        Self {
+            end,
+            pool,
+            woke,
+            cancel_on_drop: false,
+        }
+    }
+
+    /// Waits for the result, however long it takes.
+    ///
+    /// Inside a job of the same pool, a job that nobody has started is run
+    /// here.
+    ///
+    /// # Errors
+    /// If the job panicked, was cancelled, or the pool was closed.
+    ///
+    /// # Panics
+    /// If the result was taken before, by `try_join` or by polling.
+    pub fn join(mut self) -> Result<T, JoinError> {
+        self.expect_unspent("join");
+        // Only a thread of the pool runs it here: a job is entitled to a pool
+        // thread's stack, priority and per-thread state.
+        if self.pool.is_current() {
+            self.end.run_unstarted();
+        }
+        let completion = self.wait(None);
+        into_result(completion.expect("a wait without a deadline ends with the result"))
+    }
+
+    /// Waits for the result for at most `timeout`, monotonic time. Zero looks
+    /// once; `Duration::MAX` waits for ever.
+    ///
+    /// It never runs the job here, so that time is kept also inside a job.
+    ///
+    /// # Errors
+    /// Gives the handle back if time runs out; the inner result is that of
+    /// [`join`](Self::join).
+    ///
+    /// # Panics
+    /// As [`join`](Self::join).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::Pool;
+    ///
+    /// let pool = Pool::new()?;
+    /// let (go, wait) = std::sync::mpsc::channel();
+    /// let handle = pool.spawn(move || wait.recv());
+    /// let handle = handle.join_timeout(Duration::from_millis(1)).unwrap_err();
+    /// go.send("now")?;
+    /// assert_eq!(handle.join()?, Ok("now"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn join_timeout(mut self, timeout: Duration) -> Result<Result<T, JoinError>, Self> {
+        self.expect_unspent("join_timeout");
+        // Too far away to be a point in time is for ever.
+        match self.wait(Some(timeout)) {
+            Some(completion) => Ok(into_result(completion)),
+            None => Err(self),
+        }
+    }
+
+    /// The result if it is there, without waiting. `None` while the job has not
+    /// ended, and for ever after the result was taken.
+    ///
+    /// ```
+    /// let pool = windlass::Pool::new()?;
+    /// let mut handle = pool.spawn(|| 6 * 7);
+    /// let answer = loop {
+    ///     // ... draw a frame ...
+    ///     if let Some(result) = handle.try_join() {
+    ///         break result?;
+    ///     }
+    /// };
+    /// assert_eq!(answer, 42);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_join(&mut self) -> Option<Result<T, JoinError>> {
+        self.end.try_take().map(into_result)
+    }
+
+    /// Whether the job has ended, one way or another, so that `join` would not
+    /// wait. Never waits itself.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.end.is_resolved()
+    }
+
+    /// Cancels the job if it has not started; `true` if it never will, because
+    /// of this call or of an earlier one.
+    ///
+    /// Exact: after `true` the closure never runs, it was dropped with all it
+    /// captured, here, with no lock held, and the handle gives
+    /// [`is_cancelled`](JoinError::is_cancelled). After `false` the job was
+    /// running or over (or another thread is cancelling it this moment); its
+    /// result is not affected. Should the `Drop` of a capture panic, the handle
+    /// gives that panic instead, and this call still returns `true`.
+    pub fn cancel(&self) -> bool {
+        self.end.cancel()
+    }
+
+    /// The power to cancel, to be kept when the handle is awaited or given to a
+    /// main loop.
+    #[must_use]
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle::new(self.end.cancel_end())
+    }
+
+    /// Makes dropping this handle cancel the job, as [`cancel`](Self::cancel)
+    /// does, instead of detaching it: for work that nobody wants once the
+    /// client is gone.
+    ///
+    /// ```
+    /// # let pool = windlass::Pool::builder().num_threads(1).build()?;
+    /// # let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// # let busy = pool.spawn(move || wait.recv());
+    /// let wanted = pool.spawn(|| unreachable!("cancelled first")).cancel_on_drop();
+    /// drop(wanted);
+    /// # drop(go);
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    pub fn cancel_on_drop(mut self) -> Self {
+        self.cancel_on_drop = true;
+        self
+    }
+
+    fn expect_unspent(&self, method: &str) {
+        assert!(
+            !self.end.is_spent(),
+            "JoinHandle::{method}: the result was taken before"
+        );
+    }
+
+    /// Waits for the outcome: for a moment by looking, then by parking.
+    fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion<T>> {
+        let deadline = match timeout {
+            // Too far away to be a point in time is no deadline.
+            Some(timeout) => Instant::now().checked_add(timeout),
+            None => None,
+        };
+        // If a thread had to be woken for it, parking at once may let that
+        // thread run on this very processor.
+        if !self.woke && timeout != Some(Duration::ZERO) {
+            spin_for(|| self.end.is_resolved());
+        }
+        block_until(deadline, |waker| self.end.poll(waker))
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if self.cancel_on_drop {
+            self.end.cancel();
+        }
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    /// # Panics
+    /// If the result was taken before.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.end.poll(cx.waker()).map(into_result)
+    }
+}
+
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}
+
+fn into_result<T>(completion: Completion<T>) -> Result<T, JoinError> {
+    match completion {
+        Completion::Value(value) => Ok(value),
+        Completion::Panic(payload) => Err(JoinError::panic(payload)),
+        Completion::Refused(Reason::Cancelled) => Err(JoinError::cancelled()),
+        Completion::Refused(Reason::Closed) => Err(JoinError::closed()),
+    }
+}
+
+thread_local! {
+    /// How many more waits of this thread park at once.
+    static SKIP: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Looks for `done` for a moment, unless that was for nothing lately.
+fn spin_for(done: impl Fn() -> bool) {
+    // In a thread's last destructors there is nothing to learn from.
+    let skip = SKIP.try_with(Cell::get).unwrap_or(SKIPPED);
+    let next = match skip {
+        0 if (0..LOOKS).any(|_| {
+            done() || {
+                spin_loop();
+                false
+            }
+        }) =>
+        {
+            0
+        }
+        0 => SKIPPED,
+        waits => waits - 1,
+    };
+    let _ = SKIP.try_with(|skip| skip.set(next));
+}

@@ -1,0 +1,29 @@
+//! A job, from the closure a user hands over to the outcome a handle reads.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`slot`] | what the queues hold: 64 bytes, a closure inline or one end of a cell |
+//! | [`cell`] | closure first, outcome afterwards: what `spawn` shares with its handle |
+//! | [`state`] | the cell's state word: every bit and every transition, in safe code |
+//! | [`magazine`] | where cells' memory comes from and goes back to |
+//!
+//! `cell.md` tells the cell's protocol to a newcomer and ends in a proof
+//! sketch; `models.rs` runs the real code under loom.
+//!
+//! Nothing here knows of queues, threads or pools: running a job takes no
+//! scheduler argument, and a finished job wakes a [`std::task::Waker`] instead
+//! of calling up.
+
+mod cell;
+mod magazine;
+mod slot;
+mod state;
+
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub(crate) use self::cell::{CancelEnd, Completion, HandleEnd, new_cell};
+pub(crate) use self::slot::{Slot, Verdict};
+pub(crate) use self::state::Reason;

@@ -1,0 +1,177 @@
+//! What the queues hold: 64 bytes, one cache line's worth.
+//!
+//! A fire-and-forget closure of up to 56 bytes lies in the slot itself, so
+//! that handing it over allocates nothing; a larger one is boxed. A job with a
+//! handle is one pointer, the queue's end of its cell.
+//!
+//! # Safety
+//! `space` holds a value of the type that `vtable` was made for, from
+//! construction until `run`, `refuse` or `drop` moves it out. All three take
+//! the slot by value (or are its last use), so it is moved out once. A slot is
+//! moved between threads by copying its bytes, which is what a Rust move is;
+//! the value is `Send` by the bounds of the two constructors.
+
+#![allow(unsafe_code)]
+
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+use super::cell::CellJob;
+use super::state::Reason;
+use crate::util::{PanicPayload, catch};
+
+/// Room for what a slot carries.
+type Space = MaybeUninit<[usize; 7]>;
+
+/// A job in a queue. Dropping it drops a fire-and-forget closure unrun, and
+/// resolves a job with a handle as closed.
+pub(crate) struct Slot {
+    vtable: &'static VTable,
+    space: Space,
+}
+
+const _: () = assert!(size_of::<usize>() != 8 || size_of::<Slot>() == 64);
+
+/// What became of a refused job.
+pub(crate) enum Verdict {
+    /// Its handle knows. `Err` is a panic that no handle will see.
+    Told(Result<(), PanicPayload>),
+    /// Nobody knows: it was fire and forget, and comes back as it was.
+    Untold(Slot),
+}
+
+/// What a slot can do with what it carries. The pointers are to the `space` of
+/// a slot whose value is not used again.
+struct VTable {
+    run: unsafe fn(*mut Space) -> Result<(), PanicPayload>,
+    drop: unsafe fn(*mut Space),
+    /// Whether it is a [`CellJob`].
+    has_handle: bool,
+}
+
+/// The two kinds of job.
+trait Work: Send + 'static {
+    const HAS_HANDLE: bool;
+    fn run(self) -> Result<(), PanicPayload>;
+}
+
+/// A closure nobody waits for.
+struct Detached<F>(F);
+
+impl<F: FnOnce() + Send + 'static> Work for Detached<F> {
+    const HAS_HANDLE: bool = false;
+
+    #[inline]
+    fn run(self) -> Result<(), PanicPayload> {
+        catch(self.0)
+    }
+}
+
+impl Work for CellJob {
+    const HAS_HANDLE: bool = true;
+
+    #[inline]
+    fn run(self) -> Result<(), PanicPayload> {
+        CellJob::run(self)
+    }
+}
+
+impl<W: Work> Work for Box<W> {
+    const HAS_HANDLE: bool = W::HAS_HANDLE;
+
+    #[inline]
+    fn run(self) -> Result<(), PanicPayload> {
+        W::run(*self)
+    }
+}
+
+impl Slot {
+    /// A fire-and-forget job.
+    #[inline]
+    pub(crate) fn detached(f: impl FnOnce() + Send + 'static) -> Self {
+        let work = Detached(f);
+        if fits(&work) {
+            Self::inline(work)
+        } else {
+            Self::inline(Box::new(work))
+        }
+    }
+
+    /// A job with a handle.
+    #[inline]
+    pub(crate) fn with_handle(job: CellJob) -> Self {
+        Self::inline(job)
+    }
+
+    /// Runs the job. `Err` is a panic that no handle will see.
+    #[inline]
+    pub(crate) fn run(self) -> Result<(), PanicPayload> {
+        let mut slot = ManuallyDrop::new(self);
+        // SAFETY: the space is initialised for this vtable, and the slot is
+        // not used again.
+        unsafe { (slot.vtable.run)(&raw mut slot.space) }
+    }
+
+    /// Tells the job's handle that it will not run, if it has one.
+    pub(crate) fn refuse(self, reason: Reason) -> Verdict {
+        if !self.vtable.has_handle {
+            return Verdict::Untold(self);
+        }
+        let slot = ManuallyDrop::new(self);
+        // SAFETY: `has_handle` is true for `CellJob` only, which is small
+        // enough to lie in the space itself, and the slot is not used again.
+        let job = unsafe { slot.space.as_ptr().cast::<CellJob>().read() };
+        Verdict::Told(job.refuse(reason))
+    }
+
+    #[inline]
+    fn inline<W: Work>(work: W) -> Self {
+        let mut space = Space::uninit();
+        assert!(fits(&work));
+        // SAFETY: it fits, in size and alignment.
+        unsafe { space.as_mut_ptr().cast::<W>().write(work) };
+        Self {
+            vtable: &OfType::<W>::VTABLE,
+            space,
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // SAFETY: the space is initialised for this vtable, and this is the
+        // slot's end.
+        unsafe { (self.vtable.drop)(&raw mut self.space) };
+    }
+}
+
+#[inline]
+fn fits<W>(_: &W) -> bool {
+    size_of::<W>() <= size_of::<Space>() && align_of::<W>() <= align_of::<Space>()
+}
+
+/// Carries the vtable of one type.
+struct OfType<W>(W);
+
+impl<W: Work> OfType<W> {
+    const VTABLE: VTable = VTable {
+        run: Self::run,
+        drop: Self::drop,
+        has_handle: W::HAS_HANDLE,
+    };
+
+    /// Safety: see [`VTable`]; the space holds a `W`.
+    #[inline]
+    unsafe fn run(space: *mut Space) -> Result<(), PanicPayload> {
+        // SAFETY: the space holds a `W` that is not used again.
+        let work = unsafe { space.cast::<W>().read() };
+        work.run()
+    }
+
+    /// Safety: as `run`.
+    unsafe fn drop(space: *mut Space) {
+        // SAFETY: the space holds a `W` that is not used again.
+        drop(unsafe { space.cast::<W>().read() });
+    }
+}
+
+const _: () = assert!(size_of::<CellJob>() <= size_of::<Space>());

@@ -1,0 +1,314 @@
+//! The state word of a job cell: what each bit says and which steps there are.
+//!
+//! This file is safe code: it decides who may touch what; [`super::cell`]
+//! touches it. The story is in `cell.md`.
+
+use crate::sync::mutant::{Mutant, broken};
+use crate::sync::{AtomicUsize, Ordering};
+
+/// Set if somebody has the right to the body: to run the closure, or to drop
+/// it. Never cleared. Whoever set it is *the claimer*.
+const CLAIMED: usize = 1 << 0;
+
+/// Set if the handle may read how the job ended: either the body holds an
+/// outcome, or the reason bits say why there is none. Never cleared.
+const RESOLVED: usize = 1 << 1;
+
+/// Set if the body is over: the closure has run or was dropped, with
+/// everything it captured. Comes with `RESOLVED` except where a third party
+/// resolves the cell while the closure still runs (`resolve_early`).
+const BODY_DONE: usize = 1 << 2;
+
+/// Set if the waker field holds a waker. While it is clear the field belongs
+/// to the handle; while it is set, to whoever sets `RESOLVED`, or to the handle
+/// once it cleared the bit again.
+const WAKER: usize = 1 << 3;
+
+/// Set if the handle has let go of the cell.
+const HANDLE_GONE: usize = 1 << 4;
+
+/// Set if the queue entry has let go of the cell.
+const SLOT_GONE: usize = 1 << 5;
+
+/// Three bits: why there is no outcome (a [`Reason`]), zero if there is one.
+const REASON_SHIFT: u32 = 6;
+const REASON_MASK: usize = 0b111 << REASON_SHIFT;
+
+/// Third parties (cancel handles) are counted above the flags.
+const PARTY: usize = 1 << 9;
+
+/// More third parties than this is a leak in a loop; see `add_party`.
+const PARTIES_MAX: usize = usize::MAX / PARTY / 2;
+
+/// Why a job will never have an outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+pub(crate) enum Reason {
+    /// Cancelled before it started.
+    Cancelled = 1,
+    /// The pool closed before it started.
+    Closed = 2,
+}
+
+/// What a handle finds when it looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Look {
+    /// Not resolved yet.
+    Pending,
+    /// The body holds an outcome; it is the handle's to take.
+    Outcome,
+    /// There is no outcome, and this is why.
+    None(Reason),
+}
+
+/// Who ends a job, and so which hold on the cell the ending lets go of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Via {
+    /// The queue entry: a pool thread that popped it, or a refused job.
+    Slot,
+    /// The handle or a third party, which keeps its hold; the queue entry
+    /// stays behind as a tombstone.
+    Other,
+}
+
+/// What the next step of an ending is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(super) enum Ending {
+    /// Nobody will read the outcome: drop it, then ask again with
+    /// `outcome_dropped`.
+    DropOutcome,
+    /// Resolved, and a waker is registered: take it, `slot_gone` if it was the
+    /// slot's ending, and wake it last.
+    TakeWaker,
+    /// Resolved; nothing is left to do.
+    Done,
+    /// Resolved, and this was the last hold: free the cell.
+    Free,
+}
+
+/// Whether a party that let go was the last one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(super) enum LetGo {
+    /// Somebody else still holds the cell.
+    Held,
+    /// Nobody does: free it.
+    Free,
+}
+
+/// How far a waker registration got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(super) enum Registration {
+    /// Done as asked.
+    Done,
+    /// The job was resolved meanwhile.
+    Resolved,
+}
+
+/// The state word.
+///
+/// # Memory ordering
+/// Every step that gives something away is a Release (the outcome before
+/// `RESOLVED`, the waker before `WAKER`, the last look at the cell before a
+/// let-go), and every step or load that lets somebody take it is an Acquire,
+/// so that each pairs with the one named after the same bit. The
+/// read-modify-writes are AcqRel because each is both.
+pub(super) struct State(AtomicUsize);
+
+impl State {
+    /// Unclaimed, held by its handle and by its queue entry.
+    pub(super) fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    /// Claims the body in order to run it; `true` if it is now the caller's.
+    ///
+    /// A fetch-or and not a compare-exchange from zero: a registered waker or a
+    /// dropped handle must not make an unstarted job unclaimable.
+    #[inline]
+    pub(super) fn claim(&self) -> bool {
+        if broken(Mutant::ClaimFromZero) {
+            return self
+                .0
+                .compare_exchange(0, CLAIMED, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok();
+        }
+        self.0.fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED == 0
+    }
+
+    /// Claims the body in order to drop it, and says why in the same step;
+    /// `true` if it is now the caller's.
+    pub(super) fn claim_to_refuse(&self, reason: Reason) -> bool {
+        self.update(|s| (s & CLAIMED == 0).then_some(s | CLAIMED | bits(reason)))
+            .is_ok()
+    }
+
+    /// Whether the job was refused for `reason`, by whomever.
+    pub(super) fn was_refused(&self, reason: Reason) -> bool {
+        reason_of(self.0.load(Ordering::Acquire)) == Some(reason)
+    }
+
+    /// The claimer's last steps, once the body is over and its outcome (or the
+    /// panic of a refused closure's `Drop`) is written.
+    ///
+    /// `has_outcome` says whether the body holds one that a handle could read;
+    /// it overrules the reason. Call again with `false` after `DropOutcome`.
+    pub(super) fn end(&self, via: Via, has_outcome: bool) -> Ending {
+        let mut s = self.0.load(Ordering::Acquire);
+        loop {
+            if has_outcome && s & (HANDLE_GONE | RESOLVED) != 0 {
+                return Ending::DropOutcome;
+            }
+            let first_to_resolve = s & RESOLVED == 0;
+            let has_waker = first_to_resolve && s & WAKER != 0;
+            let mut next = s | RESOLVED | BODY_DONE;
+            if has_outcome {
+                next &= !REASON_MASK;
+            }
+            // With a waker to take, the slot's hold is what keeps the cell
+            // alive until the waker is out.
+            let in_one_step = !has_waker || broken(Mutant::FinishInOneStep);
+            if via == Via::Slot && in_one_step {
+                next |= SLOT_GONE;
+            }
+            match self
+                .0
+                .compare_exchange_weak(s, next, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) if has_waker => return Ending::TakeWaker,
+                Ok(_) if unheld(next) => return Ending::Free,
+                Ok(_) => return Ending::Done,
+                Err(now) => s = now,
+            }
+        }
+    }
+
+    /// Resolves a cell whose closure still runs, or has not started: the handle
+    /// sees `reason` at once, and the claimer drops the late outcome. For third
+    /// parties, which keep their hold; `None` if it was resolved already.
+    #[cfg(all(test, loom))]
+    pub(super) fn resolve_early(&self, reason: Reason) -> Option<Ending> {
+        self.update(|s| (s & RESOLVED == 0).then_some((s & !REASON_MASK) | RESOLVED | bits(reason)))
+            .ok()
+            .map(|s| {
+                if s & WAKER != 0 {
+                    Ending::TakeWaker
+                } else {
+                    Ending::Done
+                }
+            })
+    }
+
+    /// The queue entry lets go: it was a tombstone, or its ending is complete.
+    pub(super) fn slot_gone(&self) -> LetGo {
+        let before = self.0.fetch_or(SLOT_GONE, Ordering::AcqRel);
+        last(before | SLOT_GONE)
+    }
+
+    /// What the handle may do now.
+    #[inline]
+    pub(super) fn look(&self) -> Look {
+        let s = self.0.load(Ordering::Acquire);
+        if s & RESOLVED == 0 {
+            return Look::Pending;
+        }
+        match reason_of(s) {
+            None => Look::Outcome,
+            Some(reason) => Look::None(reason),
+        }
+    }
+
+    /// The handle stored a waker: makes it the finisher's. On `Resolved` the
+    /// field is still the handle's.
+    pub(super) fn waker_stored(&self) -> Registration {
+        self.unless_resolved(|s| s | WAKER)
+    }
+
+    /// Whether a waker is registered. Only the handle sets or clears the bit,
+    /// so for the handle the answer stays true.
+    pub(super) fn has_waker(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & WAKER != 0
+    }
+
+    /// The handle wants the waker field back. On `Resolved` it is the
+    /// finisher's for good.
+    pub(super) fn reclaim_waker(&self) -> Registration {
+        self.unless_resolved(|s| s & !WAKER)
+    }
+
+    /// The handle lets go before the job is resolved; its waker must have been
+    /// reclaimed. On `Resolved` it still holds the cell, and the outcome is its
+    /// to drop.
+    pub(super) fn handle_gone_early(&self) -> Registration {
+        self.unless_resolved(|s| s | HANDLE_GONE)
+    }
+
+    /// The handle lets go after it took (or dropped) the outcome.
+    ///
+    /// If nobody else holds the cell there is nobody to tell, so that the
+    /// common end of a job costs a load: `RESOLVED` and `SLOT_GONE` are never
+    /// cleared, and third parties only come from other third parties or from
+    /// the handle itself.
+    #[inline]
+    pub(super) fn handle_gone(&self) -> LetGo {
+        let s = self.0.load(Ordering::Acquire);
+        if unheld(s | HANDLE_GONE) {
+            return LetGo::Free;
+        }
+        let before = self.0.fetch_or(HANDLE_GONE, Ordering::AcqRel);
+        last(before | HANDLE_GONE)
+    }
+
+    /// Counts one more third party; the caller holds the cell.
+    pub(super) fn add_party(&self) {
+        // Relaxed, as in Arc::clone: the caller's own hold keeps the cell
+        // alive, and nothing is handed over.
+        let before = self.0.fetch_add(PARTY, Ordering::Relaxed);
+        if before / PARTY > PARTIES_MAX {
+            // Only cancel handles that are leaked in a loop come here; the
+            // next step would be a use after free.
+            std::process::abort();
+        }
+    }
+
+    /// A third party lets go.
+    pub(super) fn party_gone(&self) -> LetGo {
+        let before = self.0.fetch_sub(PARTY, Ordering::AcqRel);
+        last(before - PARTY)
+    }
+
+    fn unless_resolved(&self, step: impl Fn(usize) -> usize) -> Registration {
+        match self.update(|s| (s & RESOLVED == 0).then(|| step(s))) {
+            Ok(_) => Registration::Done,
+            Err(_) => Registration::Resolved,
+        }
+    }
+
+    fn update(&self, step: impl Fn(usize) -> Option<usize>) -> Result<usize, usize> {
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, step)
+    }
+}
+
+fn bits(reason: Reason) -> usize {
+    (reason as usize) << REASON_SHIFT
+}
+
+fn reason_of(s: usize) -> Option<Reason> {
+    match (s & REASON_MASK) >> REASON_SHIFT {
+        1 => Some(Reason::Cancelled),
+        2 => Some(Reason::Closed),
+        _ => None,
+    }
+}
+
+/// No handle, no queue entry, no third party.
+fn unheld(s: usize) -> bool {
+    s & (HANDLE_GONE | SLOT_GONE) == HANDLE_GONE | SLOT_GONE && s / PARTY == 0
+}
+
+fn last(s: usize) -> LetGo {
+    if unheld(s) { LetGo::Free } else { LetGo::Held }
+}

@@ -1,0 +1,114 @@
+//! Hand CPU-bound work to a fixed crew of threads, and get the results back
+//! without ever blocking the thread that must stay free.
+//!
+//! ```
+//! use windlass::Pool;
+//!
+//! let pool = Pool::new()?; // one thread per core this process may use
+//! let answer = pool.spawn(|| (1..=20u64).product::<u64>()); // never blocks
+//! println!("20! = {}", answer.join()?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The first rung: offload a closure
+//! [`Pool::spawn`] gives a [`JoinHandle`]. A plain thread waits for it, a loop
+//! of its own looks at it, async code awaits it on any executor.
+//! [`Pool::execute`] is fire and forget. A [`Spawner`] is a cheap clone for
+//! application state.
+//!
+//! ```
+//! # pollster::block_on(async {
+//! let pool = windlass::Pool::new()?;
+//! let spawner = pool.spawner();
+//! let n = spawner.spawn(|| "await me anywhere".len()).await?;
+//! assert_eq!(n, 17);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
+//! # The second rung: come back to your loop
+//! A [`MainLoop`] runs callbacks on this thread, like Node's: they may hold
+//! `Rc` and `RefCell`, and are given the loop. It has timers and immediates,
+//! runs by itself or once per frame, and fits into another loop by a waker or a
+//! descriptor.
+//!
+//! ```
+//! use std::time::Duration;
+//! use windlass::{MainLoop, Pool};
+//!
+//! let pool = Pool::new()?;
+//! let main = MainLoop::new();
+//! let ticks = main.set_interval(Duration::from_millis(16), |_, _| print!("."));
+//! main.on_complete(pool.spawn(|| (1..=20u64).product::<u64>()), move |main, result| {
+//!     println!("20! = {}", result.unwrap());
+//!     main.clear(ticks);
+//! });
+//! main.run(); // returns when nothing keeps it alive
+//! # Ok::<(), windlass::BuildError>(())
+//! ```
+//!
+//! # What is promised
+//! * **The main loop never blocks.** The calls that wait are few and named:
+//!   `join`, `join_timeout`, `shutdown_timeout`, `MainLoop::run`, `turn_for`,
+//!   and dropping the [`Pool`].
+//! * **Every accepted job runs, or its handle says why not.** Nothing is
+//!   dropped silently: see [`PoolBuilder::on_reject`].
+//! * **A panic is a value.** It reaches that job's handle and nothing else; a
+//!   pool thread outlives every panic. (With `panic = "abort"` the process ends
+//!   at the first one, as always.) What cannot be caught ends the process too:
+//!   a stack overflow, and a panic while unwinding.
+//! * **A job's captures are dropped before its handle resolves.**
+//! * **Cancel is exact before the start**: see [`JoinHandle::cancel`].
+//! * **A wait never runs work it does not depend on**, so that a lock held
+//!   across `join` cannot deadlock through the pool.
+//! * **Order.** On a pool of one thread, jobs from one outside thread start in
+//!   the order they were spawned (a job claimed by its waiter excepted).
+//! * **Fair.** No job waits for ever behind others, nested or not.
+//! * **Quiet.** An idle pool uses no CPU.
+
+mod builder;
+mod config;
+mod crew;
+mod error;
+mod handle;
+mod job;
+mod main_loop;
+mod metrics;
+mod pool;
+mod scheduler;
+mod spawner;
+mod sync;
+mod sys;
+mod util;
+
+/// The README's programs, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
+pub use self::builder::PoolBuilder;
+pub use self::crew::Shortfall;
+pub use self::error::{BuildError, JoinError, StillRunning};
+pub use self::handle::{CancelHandle, JoinHandle};
+#[cfg(unix)]
+pub use self::main_loop::Pollable;
+pub use self::main_loop::{KeepAlive, MainLoop, PostError, Remote, SourceId};
+pub use self::pool::{Pool, Shutdown, current_thread_index};
+pub use self::scheduler::RejectedJob;
+pub use self::spawner::Spawner;
+
+/// Asks the operating system for a short time slice for this thread, so that it
+/// runs at once when it wakes, even with every core busy; whether the request
+/// was taken. For a main loop that is not a [`MainLoop`], which asks by itself.
+///
+/// It is a hint for threads that wake often and work little, and gives up no
+/// share of the processor. Linux honours it since 6.12 and ignores it before;
+/// elsewhere, and for threads under a scheduling policy of somebody's choice,
+/// nothing is done and the answer is `false`.
+///
+/// ```
+/// windlass::request_short_slice();
+/// // ... the program's own loop ...
+/// ```
+pub fn request_short_slice() -> bool {
+    sys::slice::short()
+}

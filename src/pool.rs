@@ -1,0 +1,264 @@
+//! [`Pool`]: the owner of the threads.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::crew::{Crew, Shortfall};
+use crate::error::{BuildError, StillRunning};
+use crate::handle::JoinHandle;
+use crate::scheduler::current_index;
+use crate::spawner::Spawner;
+use crate::sync::Arc;
+
+/// A fixed crew of threads that hauls CPU-bound work, and their owner.
+///
+/// There is one `Pool` per crew: it is `Send + Sync`, to be kept in an `Arc` or
+/// in application state, and not `Clone`. Threads that only hand jobs over take
+/// a [`Spawner`].
+///
+/// **Dropping it** finishes what was accepted and waits for the threads to end.
+/// Inside one of its own jobs it cannot wait for itself: there the threads are
+/// left to finish by themselves.
+///
+/// ```
+/// use windlass::Pool;
+///
+/// let pool = Pool::new()?;
+/// let sum = pool.spawn(|| (1..=100u64).sum::<u64>());
+/// assert_eq!(sum.join()?, 5050);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Pool {
+    spawner: Spawner,
+    crew: Arc<Crew>,
+    shortfall: Option<Shortfall>,
+}
+
+impl Pool {
+    /// A pool with one thread per core that this process may use (cgroup quota
+    /// and CPU affinity count), or as many as the environment variable
+    /// `WINDLASS_NUM_THREADS` says.
+    ///
+    /// # Errors
+    /// If the variable is set to something else than a number of threads, or
+    /// if not a single thread could be started.
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    pub(crate) fn from_crew(crew: Crew, shortfall: Option<Shortfall>) -> Self {
+        let spawner = Spawner {
+            scheduler: Arc::clone(crew.scheduler()),
+        };
+        Self {
+            spawner,
+            crew: Arc::new(crew),
+            shortfall,
+        }
+    }
+
+    /// Hands `f` over and gives the way back to its result.
+    ///
+    /// Never blocks, never runs `f` here. May be called from any thread and from
+    /// inside a job. On a closed pool the handle gives
+    /// [`is_closed`](crate::JoinError::is_closed), and `f` is dropped here.
+    ///
+    /// A panic in `f` reaches the handle and nothing else.
+    #[inline]
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawner.spawn(f)
+    }
+
+    /// Hands `f` over, fire and forget: no handle, and nothing allocated if `f`
+    /// captures at most 56 bytes.
+    ///
+    /// Never blocks, never runs `f` here. A panic in `f` reaches
+    /// [`on_panic`](crate::PoolBuilder::on_panic); on a closed pool, `f` itself
+    /// reaches [`on_reject`](crate::PoolBuilder::on_reject).
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use std::sync::Arc;
+    ///
+    /// let warm = Arc::new(AtomicU32::new(0));
+    /// let pool = windlass::Pool::new()?;
+    /// for _ in 0..3 {
+    ///     let warm = Arc::clone(&warm);
+    ///     pool.execute(move || { warm.fetch_add(1, Ordering::Relaxed); });
+    /// }
+    /// drop(pool); // finishes what was accepted
+    /// assert_eq!(warm.load(Ordering::Relaxed), 3);
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    #[inline]
+    pub fn execute<F>(&self, f: F)
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.spawner.execute(f);
+    }
+
+    /// A cheap clone through which any thread hands jobs over.
+    #[must_use]
+    pub fn spawner(&self) -> Spawner {
+        self.spawner.clone()
+    }
+
+    /// How many threads the pool has.
+    #[must_use]
+    pub fn num_threads(&self) -> usize {
+        self.spawner.num_threads()
+    }
+
+    /// The threads that could not be started, if there were any; the pool works
+    /// with those that were.
+    #[must_use]
+    pub fn shortfall(&self) -> Option<&Shortfall> {
+        self.shortfall.as_ref()
+    }
+
+    /// How many panics went to [`on_panic`](crate::PoolBuilder::on_panic): those
+    /// that no handle saw.
+    #[must_use]
+    pub fn panic_count(&self) -> u64 {
+        self.spawner.scheduler.counters().panicked()
+    }
+
+    /// How many fire-and-forget jobs went to
+    /// [`on_reject`](crate::PoolBuilder::on_reject).
+    #[must_use]
+    pub fn rejected_count(&self) -> u64 {
+        self.spawner.scheduler.counters().rejected()
+    }
+
+    /// Whether the pool was shut down. Once `true`, it stays so.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.spawner.is_closed()
+    }
+
+    /// Closes the pool now, and gives a future that is ready once everything
+    /// accepted is finished and the threads have ended, their thread-local
+    /// destructors included.
+    ///
+    /// Jobs from outside are refused from here on; jobs that still run may
+    /// spawn, and what they spawn is finished too. Dropping the future changes
+    /// nothing about that. A second shutdown waits for the same end.
+    ///
+    /// Awaiting it inside one of the pool's own jobs never ends.
+    ///
+    /// ```
+    /// # pollster::block_on(async {
+    /// let pool = windlass::Pool::new()?;
+    /// let answer = pool.spawn(|| 6 * 7);
+    /// pool.shutdown().await;
+    /// assert!(answer.is_finished());
+    /// assert!(pool.spawn(|| ()).await.unwrap_err().is_closed());
+    /// # Ok::<(), windlass::BuildError>(()) }).unwrap();
+    /// ```
+    pub fn shutdown(&self) -> Shutdown {
+        self.crew.scheduler().close();
+        Shutdown {
+            crew: Arc::clone(&self.crew),
+        }
+    }
+
+    /// Closes the pool as [`shutdown`](Self::shutdown) does, and waits for the
+    /// end for at most `timeout` (`Duration::MAX`: for ever).
+    ///
+    /// Inside one of the pool's own jobs it does not wait: that job runs.
+    ///
+    /// # Errors
+    /// Names the threads that are still at work when time runs out. They go on.
+    pub fn shutdown_timeout(&self, timeout: Duration) -> Result<(), StillRunning> {
+        self.crew.scheduler().close();
+        self.crew.join(Some(timeout))
+    }
+
+    /// Closes the pool and throws its backlog away: handles of jobs that have
+    /// not started give [`is_cancelled`](crate::JoinError::is_cancelled),
+    /// fire-and-forget jobs go to
+    /// [`on_reject`](crate::PoolBuilder::on_reject). Captures are dropped here.
+    ///
+    /// Does not wait for the jobs that run: follow it with
+    /// [`shutdown_timeout`](Self::shutdown_timeout), or drop the pool.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// let pool = windlass::Pool::builder().num_threads(1).build()?;
+    /// let (started, running) = mpsc::channel();
+    /// let (go, wait) = mpsc::channel::<()>();
+    /// let first = pool.spawn(move || { started.send(()).unwrap(); wait.recv().is_err() });
+    /// running.recv()?;
+    /// let second = pool.spawn(|| ());
+    /// pool.shutdown_now();
+    /// assert!(second.join().unwrap_err().is_cancelled());
+    /// drop(go);
+    /// assert!(first.join()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shutdown_now(&self) {
+        self.crew.scheduler().discard_backlog();
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.crew.scheduler().close();
+        // Aboard, the threads are left to finish by themselves.
+        let _ = self.crew.join(None);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("num_threads", &self.num_threads())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ready once a closed pool's threads have ended; see [`Pool::shutdown`].
+///
+/// Dropping it leaves the pool closing.
+#[must_use = "the pool is closing; await this to know when it is through"]
+pub struct Shutdown {
+    crew: Arc<Crew>,
+}
+
+impl Future for Shutdown {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.crew.poll_join(cx)
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown").finish_non_exhaustive()
+    }
+}
+
+/// The index of this thread in its pool, from 0; `None` if it is no pool
+/// thread.
+///
+/// ```
+/// assert_eq!(windlass::current_thread_index(), None);
+/// let pool = windlass::Pool::builder().num_threads(1).build()?;
+/// assert_eq!(pool.spawn(windlass::current_thread_index).join()?, Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn current_thread_index() -> Option<usize> {
+    current_index()
+}

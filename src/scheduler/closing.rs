@@ -1,0 +1,110 @@
+//! The end of a pool.
+//!
+//! 1. `close` sets CLOSED: submitters from outside are refused from here on,
+//!    jobs that run may still spawn. One sleeper is woken, so that somebody
+//!    notices.
+//! 2. The threads go on until they find nothing, and fall asleep as always.
+//! 3. The thread that finds, after it fell asleep and saw no work, that all are
+//!    asleep, sets EXITED in one compare-exchange, which fails if anybody was
+//!    woken meanwhile.
+//! 4. A submitter may have passed the check of step 1 before CLOSED was set and
+//!    push only now. Either a thread sees its job when it falls asleep, or the
+//!    submitter sees all of them asleep; then it wakes one, and step 3 fails, or
+//!    it finds EXITED set. Whoever finds EXITED with a job in hand empties the
+//!    queues and resolves each job as closed.
+//! 5. All threads are unparked, see EXITED, and leave.
+//!
+//! CLOSED alone would not do: a job that runs may spawn. EXITED alone would
+//! not: outside submitters could keep the pool alive for ever.
+
+use super::{Hooks, RejectedJob, Scheduler};
+use crate::job::{Reason, Slot, Verdict};
+use crate::sync::deque::Steal;
+use crate::sync::{Ordering, spin_loop};
+use crate::util::PanicPayload;
+
+impl Scheduler {
+    /// Takes no more jobs from outside; what was accepted is finished. A second
+    /// call does nothing.
+    pub(crate) fn close(&self) {
+        if self.idle.close() {
+            self.wake_one();
+        }
+    }
+
+    /// Whether jobs from outside are refused.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.idle.load().is_closed()
+    }
+
+    /// Closes, and resolves every job that has not started as cancelled. Never
+    /// waits; a job that a thread is just fetching is cancelled by that thread.
+    pub(crate) fn discard_backlog(&self) {
+        // Before the sweep, so that what the sweep misses (jobs in the gap of a
+        // batch, nested spawns of jobs still running) is caught by `run`.
+        self.discarding.store(true, Ordering::Relaxed);
+        self.close();
+        self.sweep(Reason::Cancelled);
+    }
+
+    /// Whether nothing starts any more.
+    pub(super) fn is_discarding(&self) -> bool {
+        // Relaxed: a job that starts beside the flag's change was a moment
+        // earlier.
+        self.discarding.load(Ordering::Relaxed)
+    }
+
+    /// After a thread fell asleep and saw no work: steps 3 to 5.
+    pub(super) fn exit_if_over(&self) {
+        if !self.idle.load().is_closed() || !self.idle.exit(self.num_threads()) {
+            return;
+        }
+        for seat in &self.seats {
+            seat.parker.unpark();
+        }
+    }
+
+    /// Empties all queues, refusing each job. Any thread may do it.
+    pub(super) fn sweep(&self, reason: Reason) {
+        let queues = self.seats.iter().flat_map(|seat| [&seat.inbox, &seat.lifo]);
+        self.sweep_one(|| self.injector.steal(), reason);
+        for queue in queues {
+            self.sweep_one(|| queue.steal(), reason);
+        }
+    }
+
+    fn sweep_one(&self, steal: impl Fn() -> Steal<Slot>, reason: Reason) {
+        loop {
+            match steal() {
+                Steal::Success(slot) => self.refuse(slot, reason),
+                Steal::Empty => return,
+                Steal::Retry => spin_loop(),
+            }
+        }
+    }
+
+    /// Refuses one job: its handle says so, or the hook is given the job.
+    pub(crate) fn refuse(&self, slot: Slot, reason: Reason) {
+        match slot.refuse(reason) {
+            Verdict::Told(Ok(())) => {}
+            Verdict::Told(Err(payload)) => self.report_panic(payload),
+            Verdict::Untold(slot) => {
+                self.counters.count_rejected();
+                let job = RejectedJob::new(slot, reason);
+                self.run_hook(|hooks| (hooks.on_reject)(job));
+            }
+        }
+    }
+
+    /// A panic that no handle will see.
+    pub(crate) fn report_panic(&self, payload: PanicPayload) {
+        self.counters.count_panicked();
+        self.run_hook(|hooks| (hooks.on_panic)(payload));
+    }
+
+    /// Calls a hook; its own panic has been printed by the panic hook and goes
+    /// no further.
+    pub(crate) fn run_hook(&self, call: impl FnOnce(&Hooks)) {
+        crate::util::discard(crate::util::catch(|| call(&self.hooks)));
+    }
+}

@@ -1,0 +1,78 @@
+//! Which pool thread this is.
+
+use std::cell::RefCell;
+use std::ptr;
+use std::rc::Rc;
+
+use super::{PoolThread, Scheduler};
+use crate::sync::{Arc, thread_local};
+
+thread_local! {
+    /// Set while this thread works for a pool; empty again before the thread's
+    /// stop hook and its destructors run, so that what those spawn is refused
+    /// like anything else that comes after the end.
+    static CURRENT: RefCell<Option<Rc<PoolThread>>> = const { RefCell::new(None) };
+}
+
+impl PoolThread {
+    /// The whole life of a pool thread, from its start hook to its stop hook.
+    pub(crate) fn live(self) {
+        let this = Rc::new(self);
+        set(Some(Rc::clone(&this)));
+        let (scheduler, index) = (&this.scheduler, this.index);
+        scheduler.run_hook(|hooks| (hooks.on_thread_start)(index));
+        this.work();
+        set(None);
+        scheduler.run_hook(|hooks| (hooks.on_thread_stop)(index));
+    }
+}
+
+fn set(thread: Option<Rc<PoolThread>>) {
+    CURRENT.with(|current| current.replace(thread));
+}
+
+/// This thread, if it is one of `scheduler`'s.
+///
+/// A counted reference, so that nothing is borrowed while jobs, hooks or a
+/// user's `Drop` run.
+#[inline]
+pub(super) fn of(scheduler: &Scheduler) -> Option<Rc<PoolThread>> {
+    current(|thread| ptr::eq(&*thread.scheduler, scheduler).then(|| Rc::clone(thread))).flatten()
+}
+
+/// Which pool, for comparing only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PoolId(usize);
+
+impl PoolId {
+    /// Whether this thread is one of the pool's.
+    pub(crate) fn is_current(self) -> bool {
+        current(|thread| thread.scheduler.id()) == Some(self)
+    }
+}
+
+impl Scheduler {
+    /// The address will do: an id that outlives its pool belongs to a job that
+    /// has ended, about which nobody asks any more.
+    pub(crate) fn id(&self) -> PoolId {
+        PoolId(ptr::from_ref(self).addr())
+    }
+}
+
+/// This thread's index in its pool, if it is a pool thread.
+pub(crate) fn current_index() -> Option<usize> {
+    current(|thread| thread.index)
+}
+
+/// The scheduler this thread works for, if it is a pool thread.
+pub(crate) fn current_scheduler() -> Option<Arc<Scheduler>> {
+    current(|thread| Arc::clone(&thread.scheduler))
+}
+
+fn current<R>(f: impl FnOnce(&Rc<PoolThread>) -> R) -> Option<R> {
+    // In a thread's last destructors it is gone, and so is the pool thread.
+    CURRENT
+        .try_with(|current| current.borrow().as_ref().map(f))
+        .ok()
+        .flatten()
+}

@@ -1,0 +1,157 @@
+//! The idle word: who sleeps, whether somebody searches, whether the pool is
+//! closing. One 64-bit word, so that every decision is one compare-exchange.
+//!
+//! | bits | field | meaning |
+//! |---|---|---|
+//! | 0..12 | top | 1 + the seat of the thread that went to sleep last; 0: nobody sleeps |
+//! | 12..24 | asleep | how many threads are in the stack of sleepers |
+//! | 24 | SEARCHING | a thread without work looks for some; at most one does |
+//! | 25 | CLOSED | no more jobs from outside |
+//! | 26 | EXITED | all threads are asleep, all queues empty, and nobody will look again |
+//! | 28..64 | version | counts pushes and pops of the stack |
+//!
+//! The sleepers form a stack through `Seat::below`, as in Java's ForkJoinPool:
+//! the last one to fall asleep, whose caches are warmest, is woken first. The
+//! version makes the pop safe against a top that was popped and pushed again
+//! in between (36 bits; at one change a microsecond, 19 hours).
+
+use super::Seats;
+use crate::sync::{AtomicU64, Ordering};
+use crate::util::limits::MAX_THREADS;
+
+const FIELD: u64 = 1 << 12;
+const ASLEEP: u64 = FIELD;
+const SEARCHING: u64 = 1 << 24;
+const CLOSED: u64 = 1 << 25;
+const EXITED: u64 = 1 << 26;
+const VERSION: u64 = 1 << 28;
+
+// `top` holds 1 + a seat, `asleep` a count of seats.
+const _: () = assert!((MAX_THREADS as u64) < FIELD);
+
+/// One reading of the idle word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Idle(u64);
+
+impl Idle {
+    /// Whether a submitter has nothing to do: nobody could be woken, or
+    /// somebody who searches will find the job. One test for the common case.
+    #[inline]
+    pub(super) fn needs_nothing(self) -> bool {
+        self.0 & EXITED == 0 && (self.0 & SEARCHING != 0 || self.top() == 0)
+    }
+
+    pub(super) fn is_searching(self) -> bool {
+        self.0 & SEARCHING != 0
+    }
+
+    pub(super) fn is_closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+
+    pub(super) fn has_exited(self) -> bool {
+        self.0 & EXITED != 0
+    }
+
+    /// Threads in the stack of sleepers.
+    pub(super) fn asleep(self) -> usize {
+        (self.0 / ASLEEP % FIELD) as usize
+    }
+
+    fn top(self) -> u64 {
+        self.0 % FIELD
+    }
+
+    fn with_top(self, top: u64) -> u64 {
+        (self.0 - self.top() + top).wrapping_add(VERSION)
+    }
+}
+
+/// The word itself.
+///
+/// # Memory ordering
+/// The loads are Relaxed and the changes AcqRel; what makes a submitter and a
+/// sleeper see each other are the SeqCst fences around them, which `sleep.md`
+/// pairs up. AcqRel on the changes carries `Seat::below` from the push that
+/// wrote it to the pop that reads it.
+pub(super) struct IdleWord(AtomicU64);
+
+impl IdleWord {
+    pub(super) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    #[inline]
+    pub(super) fn load(&self) -> Idle {
+        Idle(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Becomes the searcher, if nobody is.
+    pub(super) fn start_searching(&self) -> bool {
+        // Not a bare fetch-or: the line would be written for nothing by every
+        // thread that runs dry while another one searches.
+        !self.load().is_searching() && self.0.fetch_or(SEARCHING, Ordering::AcqRel) & SEARCHING == 0
+    }
+
+    /// Gives the searching credit back. The caller has it.
+    pub(super) fn stop_searching(&self) {
+        self.0.fetch_and(!SEARCHING, Ordering::AcqRel);
+    }
+
+    /// Puts `seat`'s thread on the stack of sleepers, and with `credit` gives
+    /// the searching credit back in the same step.
+    pub(super) fn fall_asleep(&self, seats: &Seats, seat: usize, credit: bool) {
+        self.update(|idle| {
+            // Relaxed: published by the exchange below, and read only after it.
+            seats[seat]
+                .below
+                .store(idle.top() as u32, Ordering::Relaxed);
+            let next = idle.with_top(seat as u64 + 1) + ASLEEP;
+            Some(if credit { next & !SEARCHING } else { next })
+        });
+    }
+
+    /// Takes the last sleeper off the stack, with the searching credit; `None`
+    /// if nobody sleeps, somebody searches already, or the pool has exited.
+    pub(super) fn pick_sleeper(&self, seats: &Seats) -> Option<usize> {
+        let before = self.update(|idle| {
+            let seat = idle.top().checked_sub(1)?;
+            if idle.is_searching() || idle.has_exited() {
+                return None;
+            }
+            // Relaxed: written before the exchange that made it the top, which
+            // `idle` was read from; if it changed since, so did the version.
+            let below = seats[seat as usize].below.load(Ordering::Relaxed);
+            Some((idle.with_top(u64::from(below)) - ASLEEP) | SEARCHING)
+        })?;
+        Some(before.top() as usize - 1)
+    }
+
+    /// Closes the pool; `false` if it was closed before.
+    pub(super) fn close(&self) -> bool {
+        !Idle(self.0.fetch_or(CLOSED, Ordering::AcqRel)).is_closed()
+    }
+
+    /// Ends a closed pool whose `threads` threads are all asleep; whether this
+    /// call did.
+    pub(super) fn exit(&self, threads: usize) -> bool {
+        self.update(|idle| {
+            let over = idle.is_closed()
+                && !idle.has_exited()
+                && !idle.is_searching()
+                && idle.asleep() == threads;
+            over.then_some(idle.0 | EXITED)
+        })
+        .is_some()
+    }
+
+    /// Applies `change` until it sticks or gives `None`; the word before it.
+    fn update(&self, change: impl Fn(Idle) -> Option<u64>) -> Option<Idle> {
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+                change(Idle(word))
+            })
+            .ok()
+            .map(Idle)
+    }
+}

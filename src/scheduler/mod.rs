@@ -1,0 +1,161 @@
+//! The scheduler: who runs which job when, who sleeps, who is woken.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`submit`] | a job comes in, from outside or from inside a job |
+//! | [`pool_thread`] | what one thread of the pool does: pick, run, search, sleep |
+//! | [`search`] | how long a thread without work looks for some before it sleeps |
+//! | [`idle`] | the idle word: sleepers, searcher, closing |
+//! | [`closing`] | closing, throwing the backlog away, the last thread out |
+//! | [`current`] | which pool thread this is |
+//! | [`hooks`] | what users hang in: thread start and stop, panics, rejected jobs |
+//!
+//! `sleep.md` explains the sleep and wake protocol to a newcomer and ends in a
+//! proof sketch; `models.rs` runs the real code under loom.
+//!
+//! ```text
+//!   outside threads                       pool thread                 siblings
+//!   ---------------                ---------------------------      -----------
+//!   execute, spawn ---> injector ---batch---> inbox (FIFO) --oldest half--->
+//!                                             LIFO         --oldest half--->
+//!   inside a job: execute, spawn -----------^
+//! ```
+//!
+//! A thread picks from its LIFO, its inbox, the injector, its siblings, in this
+//! order. Of every 61 picks one starts at the inbox and one takes the LIFO's
+//! oldest job, so that neither end of the queues waits for ever.
+
+mod closing;
+mod current;
+mod hooks;
+mod idle;
+mod pool_thread;
+mod search;
+mod submit;
+
+#[cfg(all(test, loom))]
+mod models;
+
+use crossbeam_utils::CachePadded;
+
+use self::idle::IdleWord;
+use self::search::SpinBudget;
+use crate::job::Slot;
+use crate::metrics::Counters;
+use crate::sync::deque::{Injector, Stealer, Worker};
+use crate::sync::thread::Thread;
+use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, Parker, ReportFlag};
+
+pub(crate) use self::current::{PoolId, current_index, current_scheduler};
+pub(crate) use self::hooks::Hooks;
+pub use self::hooks::RejectedJob;
+pub(crate) use self::pool_thread::PoolThread;
+
+/// What the threads of one pool, and everybody who hands it jobs, share.
+///
+/// The fields that change are padded apart from each other and from those that
+/// only shutting down changes.
+pub(crate) struct Scheduler {
+    /// Jobs from outside the pool.
+    injector: CachePadded<Injector<Slot>>,
+    idle: CachePadded<IdleWord>,
+    spin: CachePadded<SpinBudget>,
+    seats: Seats,
+    /// The backlog is being thrown away: nothing starts any more.
+    discarding: AtomicBool,
+    hooks: Hooks,
+    counters: Counters,
+}
+
+/// All threads' seats, by index.
+type Seats = Box<[CachePadded<Seat>]>;
+
+/// What others may touch of one pool thread.
+struct Seat {
+    /// The other end of its LIFO.
+    lifo: Stealer<Slot>,
+    /// The other end of its inbox.
+    inbox: Stealer<Slot>,
+    /// While it sleeps: 1 + the seat of the sleeper below it, 0 for none.
+    below: AtomicU32,
+    /// For reports: the thread is parked, or as good as.
+    asleep: ReportFlag,
+    parker: Parker,
+}
+
+/// A thread's own ends of its queues.
+pub(crate) struct Queues {
+    /// Nested spawns: the newest first.
+    lifo: Worker<Slot>,
+    /// A batch from the injector: the oldest first.
+    inbox: Worker<Slot>,
+}
+
+impl Queues {
+    pub(crate) fn new() -> Self {
+        Self {
+            lifo: Worker::new_lifo(),
+            inbox: Worker::new_fifo(),
+        }
+    }
+}
+
+impl Scheduler {
+    /// A scheduler for these threads, and for each of them what it runs.
+    pub(crate) fn new(
+        threads: Vec<(Thread, Queues)>,
+        hooks: Hooks,
+    ) -> (Arc<Self>, Vec<PoolThread>) {
+        let seats = threads.iter().map(|(thread, queues)| {
+            CachePadded::new(Seat {
+                lifo: queues.lifo.stealer(),
+                inbox: queues.inbox.stealer(),
+                below: AtomicU32::new(0),
+                asleep: ReportFlag::new(false),
+                parker: Parker::new(thread.clone()),
+            })
+        });
+        let scheduler = Arc::new(Self {
+            injector: CachePadded::new(Injector::new()),
+            idle: CachePadded::new(IdleWord::new()),
+            spin: CachePadded::new(SpinBudget::new()),
+            seats: seats.collect(),
+            discarding: AtomicBool::new(false),
+            hooks,
+            counters: Counters::default(),
+        });
+        let pool_threads = threads
+            .into_iter()
+            .enumerate()
+            .map(|(index, (_, queues))| PoolThread::new(Arc::clone(&scheduler), index, queues))
+            .collect();
+        (scheduler, pool_threads)
+    }
+
+    pub(crate) fn num_threads(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Whether the thread sleeps, as far as anybody can know from outside.
+    pub(crate) fn is_asleep(&self, index: usize) -> bool {
+        // Relaxed: for reports only.
+        self.seats[index].asleep.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether any queue holds a job that a thread could take.
+    ///
+    /// Only exact after a SeqCst fence, and then in the sense of `sleep.md`:
+    /// a job pushed before its submitter's fence is seen if that fence came
+    /// first.
+    fn work_visible(&self) -> bool {
+        !self.injector.is_empty()
+            || self
+                .seats
+                .iter()
+                .any(|seat| !seat.inbox.is_empty() || !seat.lifo.is_empty())
+    }
+}

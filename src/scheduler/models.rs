@@ -1,0 +1,255 @@
+//! The scheduler under loom: the real threads, with stand-in queues.
+//!
+//! In each model the main thread hands jobs over from outside and waits for
+//! them; a lost wake-up shows as a deadlock, which loom reports. Where it says
+//! "needs both", a job waits for another one, so that a thread that sleeps on
+//! while work is visible is a deadlock too. The `#[should_panic]` models leave
+//! one step of the protocol out and show that the model notices.
+
+use std::mem::ManuallyDrop;
+use std::sync::Mutex;
+
+use loom::thread;
+
+use super::{Hooks, Queues, Scheduler};
+use crate::job::{Completion, HandleEnd, Reason, Slot, new_cell};
+use crate::sync::mutant::{self, Mutant};
+use crate::sync::{Arc, OnceLock, block_until};
+
+/// Runs `program` against a pool of `threads` threads, in every interleaving
+/// with up to two preemptions (one if there are two pool threads;
+/// `LOOM_MAX_PREEMPTIONS` overrides), then closes the pool and waits for its
+/// end.
+fn model(threads: usize, program: impl Fn(&Arc<Scheduler>) + Send + Sync + 'static) {
+    model_with_backlog(threads, |_| (), move |scheduler, ()| program(scheduler));
+}
+
+/// As [`model`], with jobs that are there before the threads are.
+fn model_with_backlog<B>(
+    threads: usize,
+    backlog: impl Fn(&Scheduler) -> B + Send + Sync + 'static,
+    program: impl Fn(&Arc<Scheduler>, B) + Send + Sync + 'static,
+) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder
+        .preemption_bound
+        .or(Some(if threads > 1 { 1 } else { 2 }));
+    builder.max_branches = 10_000;
+    builder.check(move || {
+        let places: Vec<_> = (0..threads).map(|_| Arc::new(OnceLock::new())).collect();
+        let handles: Vec<_> = places.iter().cloned().map(start).collect();
+        let crew = handles
+            .iter()
+            .map(|handle| (handle.thread().clone(), Queues::new()));
+        let (scheduler, pool_threads) = Scheduler::new(crew.collect(), Hooks::silent());
+        if mutant::any() {
+            // loom cannot run destructors of what a deadlock leaves behind.
+            std::mem::forget(Arc::clone(&scheduler));
+        }
+        let backlog = backlog(&scheduler);
+        for ((place, thread), handle) in places.iter().zip(pool_threads).zip(&handles) {
+            assert!(place.set(Mutex::new(Some(thread))).is_ok());
+            handle.thread().unpark();
+        }
+        program(&scheduler, backlog);
+        scheduler.close();
+        for handle in handles {
+            handle.join().unwrap();
+        }
+        assert!(!scheduler.work_visible(), "a job was left behind");
+    });
+}
+
+type Place = Arc<OnceLock<Mutex<Option<super::PoolThread>>>>;
+
+/// A pool thread that waits for its place.
+fn start(place: Place) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let pool_thread = loop {
+            match place.get() {
+                Some(place) => break place.lock().unwrap().take().unwrap(),
+                None => thread::park(),
+            }
+        };
+        pool_thread.live();
+    })
+}
+
+impl Hooks {
+    fn silent() -> Self {
+        Self {
+            on_panic: Box::new(|_| unreachable!("nothing panics here")),
+            on_reject: Box::new(|_| {}),
+            ..Self::default()
+        }
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    scheduler: &Scheduler,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> HandleEnd<T> {
+    let (job, end) = new_cell(f);
+    if let Err(slot) = scheduler.submit(Slot::with_handle(job)) {
+        scheduler.refuse(slot, Reason::Closed);
+    }
+    end
+}
+
+fn wait<T>(handle: HandleEnd<T>) -> Completion<T> {
+    // Not dropped if this wait is the deadlock that a model ends in.
+    let mut handle = ManuallyDrop::new(handle);
+    let completion = block_until(None, |waker| handle.poll(waker)).expect("no deadline");
+    drop(ManuallyDrop::into_inner(handle));
+    completion
+}
+
+fn expect<T>(handle: HandleEnd<T>) -> T {
+    match wait(handle) {
+        Completion::Value(value) => value,
+        _ => panic!("the job did not run"),
+    }
+}
+
+fn one_after_another() {
+    model(1, |scheduler| {
+        assert_eq!(expect(spawn(scheduler, || 1)), 1);
+        assert_eq!(expect(spawn(scheduler, || 2)), 2);
+    });
+}
+
+#[test]
+fn a_job_wakes_a_sleeper() {
+    one_after_another();
+}
+
+#[test]
+#[should_panic]
+fn catches_a_submitter_without_its_fence() {
+    mutant::set(Mutant::SubmitFence);
+    one_after_another();
+}
+
+#[test]
+#[should_panic]
+fn catches_a_sleeper_without_its_fence() {
+    mutant::set(Mutant::SleepFence);
+    one_after_another();
+}
+
+/// Two jobs of which the first waits for the second: they need both threads.
+fn pair(scheduler: &Scheduler) -> (HandleEnd<i32>, HandleEnd<()>) {
+    let (tell, told) = loom::sync::mpsc::channel();
+    let first = spawn(scheduler, move || told.recv().unwrap());
+    let second = spawn(scheduler, move || tell.send(7).unwrap());
+    (first, second)
+}
+
+fn expect_pair((first, second): (HandleEnd<i32>, HandleEnd<()>)) {
+    assert_eq!(expect(first), 7);
+    expect(second);
+}
+
+fn needs_both() {
+    model(2, |scheduler| expect_pair(pair(scheduler)));
+}
+
+#[test]
+fn two_jobs_get_two_threads() {
+    needs_both();
+}
+
+#[test]
+#[should_panic]
+fn catches_a_searcher_that_does_not_hand_on() {
+    mutant::set(Mutant::SearcherHandsOn);
+    needs_both();
+}
+
+/// A job spawns a child and waits for what the child does.
+#[test]
+fn a_nested_job_wakes_a_sibling() {
+    model(2, |scheduler| {
+        let inner = Arc::clone(scheduler);
+        let outer = spawn(scheduler, move || {
+            let (tell, told) = loom::sync::mpsc::channel();
+            let child = spawn(&inner, move || tell.send(7).unwrap());
+            let answer = told.recv().unwrap();
+            drop(child);
+            answer
+        });
+        assert_eq!(expect(outer), 7);
+    });
+}
+
+/// The pair is there before the threads: whoever takes it as a batch publishes
+/// the second job only after the other thread may have looked.
+fn batch_needs_both() {
+    model_with_backlog(2, pair, |_, pair| expect_pair(pair));
+}
+
+#[test]
+fn a_batch_leaves_nothing_behind() {
+    batch_needs_both();
+}
+
+#[test]
+#[should_panic]
+fn catches_a_batch_without_notice() {
+    mutant::set(Mutant::BatchNotice);
+    batch_needs_both();
+}
+
+/// A submitter that is already past the check races with closing: its job runs,
+/// or its handle says why not.
+fn closing_against_submit() {
+    model(1, |scheduler| {
+        let submitter = {
+            let scheduler = Arc::clone(scheduler);
+            thread::spawn(move || wait(spawn(&scheduler, || 1)))
+        };
+        scheduler.close();
+        match submitter.join().unwrap() {
+            Completion::Value(value) => assert_eq!(value, 1),
+            Completion::Refused(reason) => assert_eq!(reason, Reason::Closed),
+            Completion::Panic(_) => unreachable!(),
+        }
+    });
+}
+
+#[test]
+fn a_job_that_meets_the_end_is_resolved() {
+    closing_against_submit();
+}
+
+#[test]
+#[should_panic]
+fn catches_a_submitter_that_ignores_the_exit() {
+    mutant::set(Mutant::ExitSweep);
+    closing_against_submit();
+}
+
+#[test]
+fn closing_finishes_what_was_accepted() {
+    model(2, |scheduler| {
+        let one = spawn(scheduler, || 1);
+        let two = spawn(scheduler, || 2);
+        scheduler.close();
+        assert_eq!(expect(one) + expect(two), 3);
+    });
+}
+
+#[test]
+fn throwing_the_backlog_away_resolves_all() {
+    model(1, |scheduler| {
+        let one = spawn(scheduler, || ());
+        let two = spawn(scheduler, || ());
+        scheduler.discard_backlog();
+        for handle in [one, two] {
+            match wait(handle) {
+                Completion::Value(()) | Completion::Refused(Reason::Cancelled) => {}
+                _ => panic!("neither ran nor cancelled"),
+            }
+        }
+    });
+}

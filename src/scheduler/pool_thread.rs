@@ -1,0 +1,230 @@
+//! What one thread of the pool does: pick, run, search, sleep.
+
+use std::cell::Cell;
+
+use super::{Queues, Scheduler};
+use crate::job::{Reason, Slot};
+use crate::sync::deque::Steal;
+use crate::sync::mutant::{Mutant, broken};
+use crate::sync::{Arc, Ordering, fence, spin_loop};
+use crate::sys::slice;
+
+/// Of this many picks, one starts at the inbox and one takes the LIFO's oldest
+/// job. A prime, as in Go's scheduler and tokio's, so that it does not fall
+/// into step with a program's own pattern.
+const FAIR_EVERY: u32 = 61;
+
+/// A pool thread's own part of the pool.
+pub(crate) struct PoolThread {
+    pub(super) scheduler: Arc<Scheduler>,
+    pub(super) index: usize,
+    pub(super) queues: Queues,
+    /// Counts picks, modulo [`FAIR_EVERY`].
+    picks: Cell<u32>,
+    /// Where the next round over the siblings begins.
+    victim: Cell<usize>,
+}
+
+impl PoolThread {
+    pub(super) fn new(scheduler: Arc<Scheduler>, index: usize, queues: Queues) -> Self {
+        Self {
+            scheduler,
+            index,
+            queues,
+            picks: Cell::new(0),
+            victim: Cell::new(index + 1),
+        }
+    }
+
+    /// Runs jobs until the pool is closed and empty.
+    pub(super) fn work(&self) {
+        slice::long();
+        loop {
+            while let Some(slot) = self.pick() {
+                self.run(slot);
+            }
+            let Some(slot) = self.wait_for_work() else {
+                return;
+            };
+            self.run(slot);
+        }
+    }
+
+    /// Runs one job; a panic that no handle will see goes to the hook.
+    fn run(&self, slot: Slot) {
+        if self.scheduler.is_discarding() {
+            self.scheduler.refuse(slot, Reason::Cancelled);
+        } else if let Err(payload) = slot.run() {
+            self.scheduler.report_panic(payload);
+        }
+    }
+
+    /// The next job that is at hand, in the order of the module's prose.
+    #[inline]
+    fn pick(&self) -> Option<Slot> {
+        let picks = (self.picks.get() + 1) % FAIR_EVERY;
+        self.picks.set(picks);
+        const OLDEST: u32 = FAIR_EVERY / 2;
+        match picks {
+            0 => self.pick_outside().or_else(|| self.queues.lifo.pop()),
+            OLDEST => self.pick_oldest_nested().or_else(|| self.pick_outside()),
+            _ => self.queues.lifo.pop().or_else(|| self.pick_outside()),
+        }
+    }
+
+    /// The next job from outside: the inbox's oldest, refilled if it is empty.
+    fn pick_outside(&self) -> Option<Slot> {
+        self.queues.inbox.pop().or_else(|| self.refill())
+    }
+
+    /// The oldest job of this thread's LIFO, from the thieves' end.
+    fn pick_oldest_nested(&self) -> Option<Slot> {
+        loop {
+            match self.scheduler.seats[self.index].lifo.steal() {
+                Steal::Success(slot) => return Some(slot),
+                Steal::Empty => return None,
+                Steal::Retry => spin_loop(),
+            }
+        }
+    }
+
+    /// Moves a batch from the injector to the inbox, and takes the first of it.
+    fn refill(&self) -> Option<Slot> {
+        while !self.scheduler.injector.is_empty() {
+            match self
+                .scheduler
+                .injector
+                .steal_batch_and_pop(&self.queues.inbox)
+            {
+                Steal::Success(slot) => {
+                    self.notice_batch();
+                    return Some(slot);
+                }
+                Steal::Empty => return None,
+                Steal::Retry => spin_loop(),
+            }
+        }
+        None
+    }
+
+    /// Takes half of a sibling's jobs, oldest first: outside jobs before nested
+    /// ones.
+    pub(super) fn steal(&self) -> Option<Slot> {
+        let seats = &self.scheduler.seats;
+        let first = self.victim.get();
+        loop {
+            let mut contended = false;
+            for offset in 0..seats.len() {
+                let victim = (first + offset) % seats.len();
+                if victim == self.index {
+                    continue;
+                }
+                let seat = &seats[victim];
+                let found = match seat.inbox.steal_batch_and_pop(&self.queues.inbox) {
+                    Steal::Empty => seat.lifo.steal_batch_and_pop(&self.queues.lifo),
+                    other => other,
+                };
+                match found {
+                    Steal::Success(slot) => {
+                        // Where there was more than one, there may be more.
+                        self.victim.set(victim);
+                        self.notice_batch();
+                        return Some(slot);
+                    }
+                    Steal::Retry => contended = true,
+                    Steal::Empty => {}
+                }
+            }
+            if !contended {
+                return None;
+            }
+            spin_loop();
+        }
+    }
+
+    /// A batch was moved: if it left jobs here, somebody may have to be woken.
+    ///
+    /// Between the removal and the publication the jobs were in no queue, so
+    /// that a sibling that fell asleep in between saw none of them: whoever
+    /// moves a batch owes it the hand-shake anew, as if it had just come in.
+    fn notice_batch(&self) {
+        if broken(Mutant::BatchNotice) {
+            return;
+        }
+        if !self.queues.inbox.is_empty() || !self.queues.lifo.is_empty() {
+            self.scheduler.notice();
+        }
+    }
+
+    /// Searches and sleeps until there is a job; `None` once the pool is over.
+    #[cold]
+    fn wait_for_work(&self) -> Option<Slot> {
+        let scheduler = &*self.scheduler;
+        let mut credit = scheduler.idle.start_searching();
+        let mut spin = scheduler.spin.start();
+        loop {
+            // Without the credit one look around is all: somebody else spins.
+            let found = if credit {
+                self.search(&mut spin)
+            } else {
+                self.look_around()
+            };
+            if let Some(slot) = found {
+                if credit {
+                    self.hand_search_on();
+                }
+                return Some(slot);
+            }
+            if !self.sleep(credit) {
+                return None;
+            }
+            spin.woken(&scheduler.spin);
+            credit = true;
+        }
+    }
+
+    /// One look at everything outside this thread's own queues.
+    pub(super) fn look_around(&self) -> Option<Slot> {
+        self.refill().or_else(|| self.steal())
+    }
+
+    /// The searcher found something: gives the credit back, and wakes the next
+    /// thread if there is more to find. Submitters that saw the credit taken
+    /// have woken nobody, and rely on this look.
+    fn hand_search_on(&self) {
+        self.scheduler.idle.stop_searching();
+        // Partner: the fence in `Scheduler::notice`.
+        fence(Ordering::SeqCst);
+        if !broken(Mutant::SearcherHandsOn) && self.scheduler.work_visible() {
+            self.scheduler.wake_one();
+        }
+    }
+
+    /// Sleeps until a job is there to be found; `false` once the pool is over.
+    /// Who is woken here has the searching credit.
+    fn sleep(&self, credit: bool) -> bool {
+        let scheduler = &*self.scheduler;
+        slice::normal();
+        scheduler
+            .idle
+            .fall_asleep(&scheduler.seats, self.index, credit);
+        if !broken(Mutant::SleepFence) {
+            // Partner: the fence in `Scheduler::notice`.
+            fence(Ordering::SeqCst);
+        }
+        if scheduler.work_visible() {
+            // It came in too early for its submitter to see this thread on the
+            // stack. Whoever is woken (often this thread) looks for it; if
+            // somebody searches already, that one does.
+            scheduler.wake_one();
+        } else {
+            scheduler.exit_if_over();
+        }
+        let seat = &scheduler.seats[self.index];
+        seat.asleep.store(true, Ordering::Relaxed);
+        seat.parker.park();
+        seat.asleep.store(false, Ordering::Relaxed);
+        slice::long();
+        !scheduler.idle.load().has_exited()
+    }
+}

@@ -1,0 +1,66 @@
+//! A job comes in, and somebody is woken for it if need be.
+
+use super::{Scheduler, current};
+use crate::job::{Reason, Slot};
+use crate::sync::mutant::{Mutant, broken};
+use crate::sync::{Ordering, fence};
+
+impl Scheduler {
+    /// Puts a job into the caller's own queue if it is one of the pool's
+    /// threads, into the injector otherwise. Never waits.
+    ///
+    /// `Ok` says whether a sleeping thread had to be woken for it; `Err` gives
+    /// the job back if the pool takes no more.
+    #[inline]
+    pub(crate) fn submit(&self, slot: Slot) -> Result<bool, Slot> {
+        match current::of(self) {
+            Some(thread) => {
+                thread.queues.lifo.push(slot);
+                Ok(self.notice())
+            }
+            None => self.submit_from_outside(slot),
+        }
+    }
+
+    /// As [`Scheduler::submit`], for callers that are not of this pool.
+    #[inline]
+    pub(super) fn submit_from_outside(&self, slot: Slot) -> Result<bool, Slot> {
+        if self.idle.load().is_closed() {
+            return Err(slot);
+        }
+        self.injector.push(slot);
+        Ok(self.notice())
+    }
+
+    /// A job was made visible: wakes a thread for it if one sleeps and nobody
+    /// searches; whether it did. The caller's half of the hand-shake that
+    /// `sleep.md` describes.
+    #[inline]
+    pub(super) fn notice(&self) -> bool {
+        if !broken(Mutant::SubmitFence) {
+            // Partner: the fence in `PoolThread::sleep`.
+            fence(Ordering::SeqCst);
+        }
+        if self.idle.load().needs_nothing() {
+            return false;
+        }
+        self.wake_one()
+    }
+
+    /// Wakes the last thread that fell asleep, handing it the searching credit,
+    /// unless somebody searches already; whether it did.
+    ///
+    /// If the pool has exited, nobody is left to wake: the queues are emptied
+    /// instead, and each job resolved as closed.
+    #[cold]
+    pub(super) fn wake_one(&self) -> bool {
+        if let Some(seat) = self.idle.pick_sleeper(&self.seats) {
+            self.seats[seat].parker.unpark();
+            return true;
+        }
+        if self.idle.load().has_exited() && !broken(Mutant::ExitSweep) {
+            self.sweep(Reason::Closed);
+        }
+        false
+    }
+}

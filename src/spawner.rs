@@ -1,0 +1,100 @@
+//! [`Spawner`]: what any thread hands jobs over through.
+
+use std::fmt;
+
+use crate::handle::JoinHandle;
+use crate::job::{Reason, Slot, new_cell};
+use crate::scheduler::{Scheduler, current_scheduler};
+use crate::sync::Arc;
+
+/// A cheap way to hand jobs to a [`Pool`](crate::Pool) from anywhere: `Clone`,
+/// `Send`, `Sync`, for application state and for jobs that spawn jobs.
+///
+/// It keeps nothing alive: once the pool is gone it answers
+/// [`is_closed`](Self::is_closed), and jobs are refused. Dropping it does
+/// nothing.
+///
+/// ```
+/// use windlass::Pool;
+///
+/// let pool = Pool::new()?;
+/// let spawner = pool.spawner();
+/// let outer = pool.spawn(move || spawner.spawn(|| 6 * 7).join());
+/// assert_eq!(outer.join()??, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Spawner {
+    pub(crate) scheduler: Arc<Scheduler>,
+}
+
+impl Spawner {
+    /// The spawner of the pool whose thread this is: for code that runs inside
+    /// a job and was not given one. `None` elsewhere.
+    ///
+    /// ```
+    /// use windlass::{Pool, Spawner};
+    ///
+    /// assert!(Spawner::current().is_none());
+    /// let pool = Pool::new()?;
+    /// let nested = pool.spawn(|| Spawner::current().unwrap().spawn(|| "nested").join());
+    /// assert_eq!(nested.join()??, "nested");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        current_scheduler().map(|scheduler| Self { scheduler })
+    }
+
+    /// Hands `f` over and gives the way back to its result. See
+    /// [`Pool::spawn`](crate::Pool::spawn).
+    #[inline]
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (job, end) = new_cell(f);
+        let woke = self
+            .scheduler
+            .submit(Slot::with_handle(job))
+            .unwrap_or_else(|slot| {
+                self.scheduler.refuse(slot, Reason::Closed);
+                false
+            });
+        JoinHandle::new(end, self.scheduler.id(), woke)
+    }
+
+    /// Hands `f` over, fire and forget. See [`Pool::execute`](crate::Pool::execute).
+    #[inline]
+    pub fn execute<F>(&self, f: F)
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        if let Err(slot) = self.scheduler.submit(Slot::detached(f)) {
+            self.scheduler.refuse(slot, Reason::Closed);
+        }
+    }
+
+    /// Whether the pool takes no more jobs from outside: it was shut down or
+    /// dropped. Once `true`, it stays so.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.scheduler.is_closed()
+    }
+
+    /// How many threads the pool has.
+    #[must_use]
+    pub fn num_threads(&self) -> usize {
+        self.scheduler.num_threads()
+    }
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner")
+            .field("num_threads", &self.num_threads())
+            .field("is_closed", &self.is_closed())
+            .finish()
+    }
+}

@@ -1,0 +1,58 @@
+//! Deliberate mistakes, for the models to catch.
+//!
+//! A model that passes proves little until it has been seen to fail. Each
+//! hand-shake that a model covers asks here whether it is to be broken; the
+//! answer is a constant `false` in every build but the models'.
+
+/// A hand-shake that can be left out on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(not(loom), allow(dead_code))]
+pub(crate) enum Mutant {
+    /// The submitter's fence between its push and its look at the idle word.
+    SubmitFence,
+    /// The sleeper's fence between registering and its last look at the queues.
+    SleepFence,
+    /// The look at the queues after a searcher gave its credit back.
+    SearcherHandsOn,
+    /// The fence and look at the idle word after a batch was moved.
+    BatchNotice,
+    /// The emptying of the queues by whoever finds EXITED set.
+    ExitSweep,
+    /// A finisher says in one step that it is done with the cell and that the
+    /// outcome is there, and reads the waker after that.
+    FinishInOneStep,
+    /// The claim is a compare-exchange from "nothing set" instead of a
+    /// fetch-or, and so fails once a waker is registered.
+    ClaimFromZero,
+}
+
+/// Whether `mutant` is to be left out in this run.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) const fn broken(_mutant: Mutant) -> bool {
+    false
+}
+
+#[cfg(loom)]
+std::thread_local! {
+    // std's, not loom's: all threads of a model run on one OS thread.
+    static BROKEN: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether `mutant` is to be left out in this run.
+#[cfg(loom)]
+pub(crate) fn broken(mutant: Mutant) -> bool {
+    BROKEN.get() == Some(mutant)
+}
+
+/// Breaks `mutant` in every model this test thread runs from here on.
+#[cfg(all(loom, test))]
+pub(crate) fn set(mutant: Mutant) {
+    BROKEN.set(Some(mutant));
+}
+
+/// Whether anything is broken on purpose.
+#[cfg(all(loom, test))]
+pub(crate) fn any() -> bool {
+    BROKEN.get().is_some()
+}
