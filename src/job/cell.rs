@@ -1,13 +1,7 @@
 //! The job cell: one block that holds the closure first and its outcome after.
 //!
-//! # References
-//! A cell is held by up to three kinds of parties, each with its own type:
-//!
-//! * [`CellJob`], the queue's end: exactly one, runs or refuses the job;
-//! * [`HandleEnd`], the handle's end: exactly one, reads the outcome;
-//! * [`CancelEnd`], third parties: any number, may refuse an unstarted job.
-//!
-//! The last one to let go frees the block ([`State`] finds out who that is).
+//! This file is the block itself, as raw as it is: who holds a cell, and what
+//! each holder may do, is in [`super::ends`], and the protocol in `cell.md`.
 //!
 //! # Who may touch which field
 //! 1. `state`: anybody who holds the cell.
@@ -29,25 +23,14 @@
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
-use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 use super::magazine;
-use super::state::{Ending, LetGo, Look, Reason, Registration, State, Via};
+use super::state::{Ending, LetGo, Reason, State, Via};
 use crate::sync::cell::UnsafeCell;
-use crate::util::{PanicPayload, catch, discard};
-
-/// How a job ended, as its handle reads it.
-pub(crate) enum Completion<T> {
-    /// The closure returned.
-    Value(T),
-    /// The closure panicked, or a refused closure's captures did when dropped.
-    Panic(PanicPayload),
-    /// The closure never ran.
-    Refused(Reason),
-}
+use crate::util::{PanicPayload, catch};
 
 /// What every cell begins with, whatever it holds.
 struct Header {
@@ -71,53 +54,26 @@ union Body<F, T> {
     outcome: ManuallyDrop<Result<T, PanicPayload>>,
 }
 
+/// A cell of any types, as its holders see it.
+#[derive(Clone, Copy)]
+pub(super) struct RawCell(NonNull<Header>);
+
 /// The steps that need to know the closure's and the result's types.
 ///
 /// All take a pointer to a live cell of those types. `Err` is a panic that no
 /// handle will see.
 struct VTable {
     /// Runs the closure. Safety: the caller is the claimer (rule 3).
-    run: unsafe fn(NonNull<Header>, Via) -> Result<(), PanicPayload>,
+    run: unsafe fn(RawCell, Via) -> Result<(), PanicPayload>,
     /// Drops the closure unrun. Safety: the caller is the claimer (rule 3).
-    refuse: unsafe fn(NonNull<Header>, Via) -> Result<(), PanicPayload>,
+    refuse: unsafe fn(RawCell, Via) -> Result<(), PanicPayload>,
     /// Drops the outcome. Safety: rule 4, and it is not touched again.
-    drop_outcome: unsafe fn(NonNull<Header>) -> Result<(), PanicPayload>,
+    drop_outcome: unsafe fn(RawCell) -> Result<(), PanicPayload>,
     /// Moves the outcome to the second pointer, which must be valid for writing
     /// a `Result<T, PanicPayload>`. Safety: as `drop_outcome`.
-    take_outcome: unsafe fn(NonNull<Header>, NonNull<()>),
+    take_outcome: unsafe fn(RawCell, NonNull<()>),
     /// Frees the block. Safety: nobody holds the cell any more.
-    free: unsafe fn(NonNull<Header>),
-}
-
-/// Puts `closure` into a new cell and gives its two ends.
-#[inline]
-pub(crate) fn new_cell<F, T>(closure: F) -> (CellJob, HandleEnd<T>)
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    let block = magazine::alloc(Layout::new::<Cell<F, T>>()).cast::<Cell<F, T>>();
-    let cell = Cell::<F, T> {
-        header: Header {
-            state: State::new(),
-            vtable: &Cell::<F, T>::VTABLE,
-            waker: UnsafeCell::new(None),
-        },
-        body: UnsafeCell::new(Body {
-            closure: ManuallyDrop::new(closure),
-        }),
-    };
-    // SAFETY: `magazine::alloc` gave a block of this layout that is nobody
-    // else's.
-    unsafe { block.write(cell) };
-    let header = block.cast::<Header>();
-    (
-        CellJob { cell: header },
-        HandleEnd {
-            cell: Some(header),
-            result: PhantomData,
-        },
-    )
+    free: unsafe fn(RawCell),
 }
 
 impl<F, T> Cell<F, T>
@@ -133,7 +89,7 @@ where
     };
 
     /// See [`VTable::run`].
-    unsafe fn run(cell: NonNull<Header>, via: Via) -> Result<(), PanicPayload> {
+    unsafe fn run(cell: RawCell, via: Via) -> Result<(), PanicPayload> {
         // SAFETY: the caller is the claimer, and so this is the only read of
         // the closure.
         let closure = unsafe { Self::take_closure(cell) };
@@ -142,11 +98,11 @@ where
         // by us, so that nobody else may touch the body.
         unsafe { Self::put_outcome(cell, outcome) };
         // SAFETY: the caller is the claimer, and the outcome is written.
-        unsafe { end(cell, via, true) }
+        unsafe { cell.end(via, true) }
     }
 
     /// See [`VTable::refuse`].
-    unsafe fn refuse(cell: NonNull<Header>, via: Via) -> Result<(), PanicPayload> {
+    unsafe fn refuse(cell: RawCell, via: Via) -> Result<(), PanicPayload> {
         // SAFETY: the caller is the claimer, and so this is the only read of
         // the closure.
         let closure = unsafe { Self::take_closure(cell) };
@@ -158,54 +114,52 @@ where
         }
         // SAFETY: the caller is the claimer, and the outcome is written if
         // there is one.
-        unsafe { end(cell, via, panicked) }
+        unsafe { cell.end(via, panicked) }
     }
 
     /// Safety: rule 3, once.
-    unsafe fn take_closure(cell: NonNull<Header>) -> F {
+    unsafe fn take_closure(cell: RawCell) -> F {
+        // SAFETY: rule 3 implies that the caller holds the cell.
+        let body = unsafe { Self::body(cell) };
         // SAFETY: rule 3 gives exclusive access to a body that holds the
         // closure.
-        Self::body(cell, |body| unsafe { body.cast::<F>().read() })
+        body.with_mut(|body| unsafe { body.cast::<F>().read() })
     }
 
     /// Safety: rule 4, and the body holds nothing that needs dropping.
-    unsafe fn put_outcome(cell: NonNull<Header>, outcome: Result<T, PanicPayload>) {
+    unsafe fn put_outcome(cell: RawCell, outcome: Result<T, PanicPayload>) {
+        // SAFETY: rule 4 implies that the caller holds the cell.
+        let body = unsafe { Self::body(cell) };
         let outcome = Body {
             outcome: ManuallyDrop::new(outcome),
         };
         // SAFETY: rule 4 gives exclusive access.
-        Self::body(cell, |body| unsafe { body.write(outcome) });
+        body.with_mut(|body| unsafe { body.write(outcome) });
     }
 
     /// See [`VTable::drop_outcome`].
-    unsafe fn drop_outcome(cell: NonNull<Header>) -> Result<(), PanicPayload> {
-        // SAFETY: rule 4 gives exclusive access to a body that holds an
-        // outcome, which the caller promises not to touch again.
-        let outcome = Self::body(cell, |body| unsafe {
-            body.cast::<Result<T, PanicPayload>>().read()
-        });
-        match outcome {
+    unsafe fn drop_outcome(cell: RawCell) -> Result<(), PanicPayload> {
+        // SAFETY: handed on from the caller.
+        match unsafe { Self::outcome(cell) } {
             Ok(value) => catch(|| drop(value)),
             Err(payload) => Err(payload),
         }
     }
 
     /// See [`VTable::take_outcome`].
-    unsafe fn take_outcome(cell: NonNull<Header>, to: NonNull<()>) {
-        // SAFETY: as in `drop_outcome`.
-        let outcome = Self::body(cell, |body| unsafe {
-            body.cast::<Result<T, PanicPayload>>().read()
-        });
+    unsafe fn take_outcome(cell: RawCell, to: NonNull<()>) {
+        // SAFETY: handed on from the caller.
+        let outcome = unsafe { Self::outcome(cell) };
         // SAFETY: the caller promises that `to` can be written with this type.
         unsafe { to.cast::<Result<T, PanicPayload>>().write(outcome) };
     }
 
     /// See [`VTable::free`].
-    unsafe fn free(cell: NonNull<Header>) {
+    unsafe fn free(cell: RawCell) {
         // It is gone by now; the look is how a model sees one that is not.
         // SAFETY: nobody holds the cell any more, so the field is ours.
-        drop(unsafe { take_waker(cell) });
-        let cell = cell.cast::<Self>();
+        drop(unsafe { cell.take_waker() });
+        let cell = cell.0.cast::<Self>();
         // SAFETY: nobody holds the cell any more, so it is ours alone; the
         // body is a union and has nothing to drop.
         unsafe { cell.drop_in_place() };
@@ -213,397 +167,170 @@ where
         unsafe { magazine::free(cell.cast(), Layout::new::<Self>()) };
     }
 
-    /// Lends the body's pointer; using it is up to the rules.
-    fn body<R>(cell: NonNull<Header>, f: impl FnOnce(*mut Body<F, T>) -> R) -> R {
-        // SAFETY: the caller holds the cell, which is of this type; the
-        // reference covers the `UnsafeCell` only.
-        let body = unsafe { &(*cell.cast::<Self>().as_ptr()).body };
-        body.with_mut(f)
+    /// Moves the outcome out. Safety: as [`VTable::drop_outcome`].
+    unsafe fn outcome(cell: RawCell) -> Result<T, PanicPayload> {
+        // SAFETY: rule 4 implies that the caller holds the cell.
+        let body = unsafe { Self::body(cell) };
+        // SAFETY: rule 4 gives exclusive access to a body that holds an
+        // outcome, which the caller promises not to touch again.
+        body.with_mut(|body| unsafe { body.cast::<Result<T, PanicPayload>>().read() })
+    }
+
+    /// The body's field. Safety: the caller holds the cell, which is of this
+    /// type, for as long as it uses the reference.
+    unsafe fn body<'a>(cell: RawCell) -> &'a UnsafeCell<Body<F, T>> {
+        // SAFETY: the cell is alive; the reference covers this field only.
+        unsafe { &(*cell.0.cast::<Self>().as_ptr()).body }
     }
 }
 
-/// Ends a job: resolves the cell, lets go for `via`, wakes the handle last.
-///
-/// # Safety
-/// The caller is the claimer, the body is over, and `has_outcome` says whether
-/// the body holds an outcome. With [`Via::Slot`] the caller may not touch the
-/// cell afterwards.
-unsafe fn end(cell: NonNull<Header>, via: Via, has_outcome: bool) -> Result<(), PanicPayload> {
-    // SAFETY: the caller holds the cell.
-    let state = unsafe { state(cell) };
-    let mut orphan = Ok(());
-    let mut ending = state.end(via, has_outcome);
-    if ending == Ending::DropOutcome {
-        // SAFETY: nobody will read it (the handle is gone, or was told a
-        // reason), and the caller is the claimer: rule 4.
-        orphan = unsafe { drop_outcome(cell) };
-        ending = state.end(via, false);
-    }
-    match ending {
-        Ending::TakeWaker => {
-            // SAFETY: this call set RESOLVED while WAKER was set: rule 5. The
-            // hold of `via` is still there and keeps the field alive.
-            let waker = unsafe { take_waker(cell) };
-            if via == Via::Slot && state.slot_gone() == LetGo::Free {
-                // SAFETY: that was the last hold.
-                unsafe { free(cell) };
-            }
-            // The local copy, last: whoever it wakes may free the cell.
-            let woken = catch(|| waker.map(Waker::wake));
-            orphan.and(woken.map(drop))
-        }
-        Ending::Free => {
-            // SAFETY: that was the last hold.
-            unsafe { free(cell) };
-            orphan
-        }
-        Ending::Done | Ending::DropOutcome => orphan,
-    }
-}
-
-/// Refuses the job if nobody claimed it yet; whether this call did.
-///
-/// # Safety
-/// The caller holds the cell; with [`Via::Slot`], and on `true`, it may not
-/// touch the cell afterwards.
-unsafe fn refuse(
-    cell: NonNull<Header>,
-    via: Via,
-    reason: Reason,
-) -> (bool, Result<(), PanicPayload>) {
-    // SAFETY: the caller holds the cell.
-    if !unsafe { state(cell) }.claim_to_refuse(reason) {
-        return (false, Ok(()));
-    }
-    // SAFETY: the caller holds the cell.
-    let vtable = unsafe { vtable(cell) };
-    // SAFETY: the claim above succeeded.
-    (true, unsafe { (vtable.refuse)(cell, via) })
-}
-
-/// Safety: the caller holds the cell for as long as it uses the reference.
-unsafe fn state<'a>(cell: NonNull<Header>) -> &'a State {
-    // SAFETY: the cell is alive; the reference covers this field only.
-    unsafe { &(*cell.as_ptr()).state }
-}
-
-/// Safety: the caller holds the cell.
-unsafe fn vtable(cell: NonNull<Header>) -> &'static VTable {
-    // SAFETY: the cell is alive, and rule 2.
-    unsafe { (*cell.as_ptr()).vtable }
-}
-
-/// Safety: rule 4, and the outcome is not touched again.
-unsafe fn drop_outcome(cell: NonNull<Header>) -> Result<(), PanicPayload> {
-    // SAFETY: the caller may touch the outcome, and so holds the cell.
-    let vtable = unsafe { vtable(cell) };
-    // SAFETY: handed on from the caller.
-    unsafe { (vtable.drop_outcome)(cell) }
-}
-
-/// Safety: rule 5.
-unsafe fn take_waker(cell: NonNull<Header>) -> Option<Waker> {
-    // SAFETY: the caller holds the cell; the reference covers this field only.
-    let field = unsafe { &(*cell.as_ptr()).waker };
-    // SAFETY: rule 5 gives exclusive access.
-    field.with_mut(|waker| unsafe { (*waker).take() })
-}
-
-/// Safety: rule 5, and the field is empty.
-unsafe fn put_waker(cell: NonNull<Header>, new: Waker) {
-    // SAFETY: as in `take_waker`.
-    let field = unsafe { &(*cell.as_ptr()).waker };
-    // SAFETY: rule 5 gives exclusive access.
-    field.with_mut(|waker| unsafe { *waker = Some(new) });
-}
-
-/// Safety: nobody holds the cell any more.
-unsafe fn free(cell: NonNull<Header>) {
-    // SAFETY: the cell was not freed yet, by its last holder's word.
-    let vtable = unsafe { vtable(cell) };
-    // SAFETY: handed on from the caller.
-    unsafe { (vtable.free)(cell) };
-}
-
-/// The queue's end of a cell. Dropping it refuses the job as closed.
-pub(crate) struct CellJob {
-    cell: NonNull<Header>,
-}
-
-// SAFETY: the closure is `Send` by `new_cell`'s bounds, and so is the result;
-// the state word decides which thread touches them.
-unsafe impl Send for CellJob {}
-
-impl CellJob {
-    /// Runs the job, unless it was claimed before. `Err` is a panic that no
-    /// handle will see: the job's own if its handle is gone, or one from the
-    /// result's `Drop` or from a waker.
+impl RawCell {
+    /// A new cell that holds `closure`, in the name of its two ends.
     #[inline]
-    pub(crate) fn run(self) -> Result<(), PanicPayload> {
-        let cell = ManuallyDrop::new(self).cell;
-        // SAFETY: the slot's hold is this value's.
-        let state = unsafe { state(cell) };
-        if state.claim() {
-            // SAFETY: the slot's hold is this value's.
-            let vtable = unsafe { vtable(cell) };
-            // SAFETY: the claim above succeeded.
-            return unsafe { (vtable.run)(cell, Via::Slot) };
-        }
-        if state.slot_gone() == LetGo::Free {
-            // SAFETY: that was the last hold.
-            unsafe { free(cell) };
-        }
-        Ok(())
-    }
-
-    /// Resolves the job with `reason`, unless it was claimed before. The
-    /// closure is dropped here. `Err` as in [`CellJob::run`].
-    pub(crate) fn refuse(self, reason: Reason) -> Result<(), PanicPayload> {
-        let cell = ManuallyDrop::new(self).cell;
-        // SAFETY: the slot's hold is this value's.
-        let (done, orphan) = unsafe { refuse(cell, Via::Slot, reason) };
-        // SAFETY: it was somebody else's, so the slot's hold is still ours.
-        if !done && unsafe { state(cell) }.slot_gone() == LetGo::Free {
-            // SAFETY: that was the last hold.
-            unsafe { free(cell) };
-        }
-        orphan
-    }
-}
-
-impl Drop for CellJob {
-    fn drop(&mut self) {
-        discard(CellJob { cell: self.cell }.refuse(Reason::Closed));
-    }
-}
-
-/// The handle's end of a cell. Dropping it lets the job go on unobserved; an
-/// outcome that is there already is dropped with it.
-pub(crate) struct HandleEnd<T> {
-    /// `None` once the outcome was taken.
-    cell: Option<NonNull<Header>>,
-    result: PhantomData<T>,
-}
-
-// SAFETY: as for `CellJob`; a shared reference gives out the state and nothing
-// of the `T`.
-unsafe impl<T: Send> Send for HandleEnd<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for HandleEnd<T> {}
-
-impl<T> HandleEnd<T> {
-    /// Whether the outcome was taken: every later look finds nothing.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.cell.is_none()
-    }
-
-    /// Whether the outcome is there to be taken, or was taken.
-    #[inline]
-    pub(crate) fn is_resolved(&self) -> bool {
-        // SAFETY: `cell` is this value's hold.
-        self.cell
-            .is_none_or(|cell| unsafe { state(cell) }.look() != Look::Pending)
-    }
-
-    /// Takes the outcome if it is there.
-    #[inline]
-    pub(crate) fn try_take(&mut self) -> Option<Completion<T>> {
-        let cell = self.cell?;
-        // SAFETY: `cell` is this value's hold.
-        let completion = match unsafe { state(cell) }.look() {
-            Look::Pending => return None,
-            Look::None(reason) => Completion::Refused(reason),
-            Look::Outcome => {
-                let mut to = MaybeUninit::<Result<T, PanicPayload>>::uninit();
-                let out = NonNull::from(&mut to).cast::<()>();
-                // SAFETY: `cell` is this value's hold.
-                let vtable = unsafe { vtable(cell) };
-                // SAFETY: the look found an outcome, this is the handle (rule
-                // 4), and `self.cell` is emptied below; `out` is made for this
-                // type, the cell's `T` being ours by `new_cell`.
-                unsafe { (vtable.take_outcome)(cell, out) };
-                // SAFETY: `take_outcome` wrote it.
-                match unsafe { to.assume_init() } {
-                    Ok(value) => Completion::Value(value),
-                    Err(payload) => Completion::Panic(payload),
-                }
-            }
+    pub(super) fn new<F, T>(closure: F) -> Self
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let block = magazine::alloc(Layout::new::<Cell<F, T>>()).cast::<Cell<F, T>>();
+        let cell = Cell::<F, T> {
+            header: Header {
+                state: State::new(),
+                vtable: &Cell::<F, T>::VTABLE,
+                waker: UnsafeCell::new(None),
+            },
+            body: UnsafeCell::new(Body {
+                closure: ManuallyDrop::new(closure),
+            }),
         };
-        self.cell = None;
-        // SAFETY: `cell` was this value's hold until here.
-        if unsafe { state(cell) }.handle_gone() == LetGo::Free {
-            // SAFETY: that was the last hold.
-            unsafe { free(cell) };
-        }
-        Some(completion)
+        // SAFETY: `magazine::alloc` gave a block of this layout that is nobody
+        // else's.
+        unsafe { block.write(cell) };
+        Self(block.cast())
     }
 
-    /// Takes the outcome, or leaves `waker` to be woken once it is there. The
-    /// last waker left is the one that is woken.
+    /// Runs the closure and ends the job.
     ///
-    /// # Panics
-    /// If the outcome was taken before.
-    pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Completion<T>> {
-        loop {
-            if let Some(completion) = self.try_take() {
-                return Poll::Ready(completion);
-            }
-            let cell = self
-                .cell
-                .expect("a windlass handle was polled after it gave its result");
-            // SAFETY: `cell` is this value's hold.
-            let state = unsafe { state(cell) };
-            let mut kept = None;
-            if state.has_waker() {
-                if state.reclaim_waker() == Registration::Resolved {
-                    continue;
+    /// Safety: the caller is the claimer; with [`Via::Slot`] it may not touch the
+    /// cell afterwards.
+    #[inline]
+    pub(super) unsafe fn run(self, via: Via) -> Result<(), PanicPayload> {
+        // SAFETY: the claimer holds the cell.
+        let vtable = unsafe { self.vtable() };
+        // SAFETY: handed on from the caller.
+        unsafe { (vtable.run)(self, via) }
+    }
+
+    /// Moves the outcome to `to`.
+    ///
+    /// Safety: rule 4, once, and `to` can be written with the cell's kind of outcome.
+    pub(super) unsafe fn take_outcome(self, to: NonNull<()>) {
+        // SAFETY: rule 4 implies that the caller holds the cell.
+        let vtable = unsafe { self.vtable() };
+        // SAFETY: handed on from the caller.
+        unsafe { (vtable.take_outcome)(self, to) };
+    }
+
+    /// Ends a job: resolves the cell, lets go for `via`, wakes the handle last.
+    ///
+    /// # Safety
+    /// The caller is the claimer, the body is over, and `has_outcome` says whether
+    /// the body holds an outcome. With [`Via::Slot`] the caller may not touch the
+    /// cell afterwards.
+    unsafe fn end(self, via: Via, has_outcome: bool) -> Result<(), PanicPayload> {
+        // SAFETY: the caller holds the cell.
+        let state = unsafe { self.state() };
+        let mut orphan = Ok(());
+        let mut ending = state.end(via, has_outcome);
+        if ending == Ending::DropOutcome {
+            // SAFETY: nobody will read it (the handle is gone, or was told a
+            // reason), and the caller is the claimer: rule 4.
+            orphan = unsafe { self.drop_outcome() };
+            ending = state.end(via, false);
+        }
+        match ending {
+            Ending::TakeWaker => {
+                // SAFETY: this call set RESOLVED while WAKER was set: rule 5. The
+                // hold of `via` is still there and keeps the field alive.
+                let waker = unsafe { self.take_waker() };
+                if via == Via::Slot && state.slot_gone() == LetGo::Free {
+                    // SAFETY: that was the last hold.
+                    unsafe { self.free() };
                 }
-                // SAFETY: the handle, with WAKER clear: rule 5.
-                kept = unsafe { take_waker(cell) };
+                // The local copy, last: whoever it wakes may free the cell.
+                let woken = catch(|| waker.map(Waker::wake));
+                orphan.and(woken.map(drop))
             }
-            let (new, old) = match kept {
-                Some(kept) if kept.will_wake(waker) => (kept, None),
-                old => (waker.clone(), old),
-            };
-            // SAFETY: the handle, with WAKER clear: rule 5.
-            unsafe { put_waker(cell, new) };
-            let registered = state.waker_stored();
-            if registered == Registration::Resolved {
-                // SAFETY: the handle, with WAKER still clear: rule 5.
-                drop(unsafe { take_waker(cell) });
+            Ending::Free => {
+                // SAFETY: that was the last hold.
+                unsafe { self.free() };
+                orphan
             }
-            drop(old);
-            if registered == Registration::Done {
-                return Poll::Pending;
-            }
+            Ending::Done | Ending::DropOutcome => orphan,
         }
     }
 
-    /// Runs the job here and now if nobody claimed it yet; whether it did.
-    pub(crate) fn run_unstarted(&mut self) -> bool {
-        let Some(cell) = self.cell else { return false };
-        // SAFETY: `cell` is this value's hold.
-        if !unsafe { state(cell) }.claim() {
-            return false;
+    /// Refuses the job if nobody claimed it yet; whether this call did.
+    ///
+    /// # Safety
+    /// The caller holds the cell; with [`Via::Slot`], and on `true`, it may not
+    /// touch the cell afterwards.
+    pub(super) unsafe fn refuse(
+        self,
+        via: Via,
+        reason: Reason,
+    ) -> (bool, Result<(), PanicPayload>) {
+        // SAFETY: the caller holds the cell.
+        if !unsafe { self.state() }.claim_to_refuse(reason) {
+            return (false, Ok(()));
         }
-        // SAFETY: `cell` is this value's hold.
-        let vtable = unsafe { vtable(cell) };
-        // SAFETY: the claim above succeeded. With `Via::Other` this value's
-        // hold stays.
-        discard(unsafe { (vtable.run)(cell, Via::Other) });
-        true
+        // SAFETY: the caller holds the cell.
+        let vtable = unsafe { self.vtable() };
+        // SAFETY: the claim above succeeded.
+        (true, unsafe { (vtable.refuse)(self, via) })
     }
 
-    /// As [`CancelEnd::cancel`].
-    pub(crate) fn cancel(&self) -> bool {
-        // SAFETY: `cell` is this value's hold.
-        self.cell.is_some_and(|cell| unsafe { cancel(cell) })
+    /// Safety: the caller holds the cell for as long as it uses the reference.
+    pub(super) unsafe fn state<'a>(self) -> &'a State {
+        // SAFETY: the cell is alive; the reference covers this field only.
+        unsafe { &(*self.0.as_ptr()).state }
     }
 
-    /// Another party that can cancel the job; `None` once the outcome was taken.
-    pub(crate) fn cancel_end(&self) -> Option<CancelEnd> {
-        let cell = self.cell?;
-        // SAFETY: `cell` is this value's hold.
-        unsafe { state(cell) }.add_party();
-        Some(CancelEnd { cell })
-    }
-}
-
-impl<T> Drop for HandleEnd<T> {
-    fn drop(&mut self) {
-        // Dropped last, when the cell is let go of: a user's `Drop` may panic,
-        // or come back to this very pool.
-        let mut _waker = None;
-        loop {
-            if let Some(completion) = self.try_take() {
-                drop(completion);
-                return;
-            }
-            let Some(cell) = self.cell else { return };
-            // SAFETY: `cell` is this value's hold.
-            let state = unsafe { state(cell) };
-            if state.has_waker() {
-                if state.reclaim_waker() == Registration::Resolved {
-                    continue;
-                }
-                // SAFETY: the handle, with WAKER clear: rule 5.
-                _waker = unsafe { take_waker(cell) };
-            }
-            if state.handle_gone_early() == Registration::Done {
-                // The queue's end holds the cell on; it is not ours any more.
-                self.cell = None;
-                return;
-            }
-        }
-    }
-}
-
-/// A third party's end of a cell: it may cancel the job, and no more.
-pub(crate) struct CancelEnd {
-    cell: NonNull<Header>,
-}
-
-// SAFETY: as for `CellJob`; all methods go through the state word.
-unsafe impl Send for CancelEnd {}
-// SAFETY: as above.
-unsafe impl Sync for CancelEnd {}
-
-impl CancelEnd {
-    /// Cancels the job if it has not started; `true` if it never will, because
-    /// of this call or of an earlier one. The captures are dropped here.
-    pub(crate) fn cancel(&self) -> bool {
-        // SAFETY: `cell` is this value's hold.
-        unsafe { cancel(self.cell) }
+    /// Safety: the caller holds the cell.
+    unsafe fn vtable(self) -> &'static VTable {
+        // SAFETY: the cell is alive, and rule 2.
+        unsafe { (*self.0.as_ptr()).vtable }
     }
 
-    /// Whether the job has ended, one way or another.
-    pub(crate) fn is_resolved(&self) -> bool {
-        // SAFETY: `cell` is this value's hold.
-        unsafe { state(self.cell) }.look() != Look::Pending
+    /// Safety: rule 4, and the outcome is not touched again.
+    unsafe fn drop_outcome(self) -> Result<(), PanicPayload> {
+        // SAFETY: the caller may touch the outcome, and so holds the cell.
+        let vtable = unsafe { self.vtable() };
+        // SAFETY: handed on from the caller.
+        unsafe { (vtable.drop_outcome)(self) }
     }
 
-    /// Resolves the job while its closure may be running; whether this call
-    /// did. Timeouts need it; until then the models keep it honest.
-    #[cfg(all(test, loom))]
-    pub(crate) fn resolve_early(&self, reason: Reason) -> bool {
-        // SAFETY: `cell` is this value's hold.
-        match unsafe { state(self.cell) }.resolve_early(reason) {
-            None => return false,
-            Some(Ending::TakeWaker) => {
-                // SAFETY: this call set RESOLVED while WAKER was set: rule 5.
-                let waker = unsafe { take_waker(self.cell) };
-                waker.map(Waker::wake);
-            }
-            Some(_) => {}
-        }
-        true
+    /// Safety: rule 5.
+    pub(super) unsafe fn take_waker(self) -> Option<Waker> {
+        // SAFETY: the caller holds the cell; the reference covers this field only.
+        let field = unsafe { &(*self.0.as_ptr()).waker };
+        // SAFETY: rule 5 gives exclusive access.
+        field.with_mut(|waker| unsafe { (*waker).take() })
     }
-}
 
-/// Safety: the caller holds the cell, as handle or third party.
-unsafe fn cancel(cell: NonNull<Header>) -> bool {
-    // SAFETY: the caller holds the cell.
-    let (done, orphan) = unsafe { refuse(cell, Via::Other, Reason::Cancelled) };
-    // The panic hook has reported it; a canceller is not the one to unwind.
-    discard(orphan);
-    // SAFETY: with `Via::Other` the caller's hold stays.
-    done || unsafe { state(cell) }.was_refused(Reason::Cancelled)
-}
-
-impl Clone for CancelEnd {
-    fn clone(&self) -> Self {
-        // SAFETY: `cell` is this value's hold.
-        unsafe { state(self.cell) }.add_party();
-        Self { cell: self.cell }
+    /// Safety: rule 5, and the field is empty.
+    pub(super) unsafe fn put_waker(self, new: Waker) {
+        // SAFETY: as in `take_waker`.
+        let field = unsafe { &(*self.0.as_ptr()).waker };
+        // SAFETY: rule 5 gives exclusive access.
+        field.with_mut(|waker| unsafe { *waker = Some(new) });
     }
-}
 
-impl Drop for CancelEnd {
-    fn drop(&mut self) {
-        // SAFETY: `cell` is this value's hold.
-        if unsafe { state(self.cell) }.party_gone() == LetGo::Free {
-            // SAFETY: that was the last hold.
-            unsafe { free(self.cell) };
-        }
+    /// Safety: nobody holds the cell any more.
+    pub(super) unsafe fn free(self) {
+        // SAFETY: the cell was not freed yet, by its last holder's word.
+        let vtable = unsafe { self.vtable() };
+        // SAFETY: handed on from the caller.
+        unsafe { (vtable.free)(self) };
     }
 }

@@ -3,7 +3,8 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`slot`] | what the queues hold: 64 bytes, a closure inline or one end of a cell |
-//! | [`cell`] | closure first, outcome afterwards: what `spawn` shares with its handle |
+//! | [`cell`] | closure first, outcome afterwards: the block that `spawn` shares with its handle |
+//! | [`ends`] | who holds a cell: the queue, the handle, third parties |
 //! | [`state`] | the cell's state word: every bit and every transition, in safe code |
 //! | [`magazine`] | where cells' memory comes from and goes back to |
 //!
@@ -15,6 +16,7 @@
 //! of calling up.
 
 mod cell;
+mod ends;
 mod magazine;
 mod slot;
 mod state;
@@ -24,6 +26,6 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use self::cell::{CancelEnd, Completion, HandleEnd, new_cell};
+pub(crate) use self::ends::{CancelEnd, Completion, HandleEnd, new_cell};
 pub(crate) use self::slot::{Slot, Verdict};
 pub(crate) use self::state::Reason;

@@ -11,7 +11,7 @@ use std::task::{Poll, Wake, Waker};
 
 use loom::thread;
 
-use super::cell::{CellJob, Completion, HandleEnd, new_cell};
+use super::ends::{CellJob, Completion, HandleEnd, new_cell};
 use super::magazine::account;
 use super::state::Reason;
 use crate::sync::block_until;
@@ -105,7 +105,7 @@ fn finish_against_poll_and_replaced_waker() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Concurrent write accesses")]
 fn catches_an_ending_that_lets_go_before_it_took_the_waker() {
     mutant::set(Mutant::FinishInOneStep);
     finish_against_replaced_waker();
@@ -198,7 +198,7 @@ fn a_registered_waker_does_not_keep_a_job_from_starting() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn catches_a_claim_that_fails_once_a_waker_is_registered() {
     mutant::set(Mutant::ClaimFromZero);
     claim_of_an_awaited_job();

@@ -15,7 +15,7 @@
 
 use std::mem::{ManuallyDrop, MaybeUninit};
 
-use super::cell::CellJob;
+use super::ends::CellJob;
 use super::state::Reason;
 use crate::util::{PanicPayload, catch};
 

@@ -2,6 +2,8 @@
 
 use std::hash::Hasher;
 
+use crate::sync::{Ordering, StaticU64};
+
 /// The name of one source of a [`MainLoop`](crate::MainLoop): a timer, an
 /// immediate, or something whose completion is awaited.
 ///
@@ -14,29 +16,10 @@ pub struct SourceId(u64);
 impl SourceId {
     /// A name that was never given out before.
     pub(super) fn fresh() -> Self {
-        Self(next())
+        static NEXT: StaticU64 = StaticU64::new(1);
+        // Relaxed: the number is all that is passed on.
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
-}
-
-#[cfg(not(loom))]
-fn next() -> u64 {
-    use crate::sync::{AtomicU64, Ordering};
-
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    // Relaxed: the number is all that is passed on.
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Loom's atomics cannot be static, and all threads of a model share one
-/// thread of the operating system.
-#[cfg(loom)]
-fn next() -> u64 {
-    use std::cell::Cell;
-
-    crate::sync::thread_local! {
-        static NEXT: Cell<u64> = const { Cell::new(1) };
-    }
-    NEXT.replace(NEXT.get() + 1)
 }
 
 /// Spreads consecutive numbers over a hash table with one multiplication:

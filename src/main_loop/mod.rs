@@ -97,11 +97,12 @@
 //!   the registration in the waker's own state word, the registration sees it
 //!   there, and so the turn, which looks at `signalled` after that, sees N.
 //!   (With steps 1 and 2 of the turn exchanged it could.)
-//! - *The descriptor.* The kernel applies the notifier's setting and the
-//!   loop's one after the other. The notifier's last: the descriptor is
-//!   readable. The loop's last: N came before the notifier's setting, that
-//!   before the loop's (the kernel's lock orders what surrounds it), and that
-//!   before the look at `signalled`, which therefore sees N, and sets it again.
+//! - *The descriptor.* "Now" is a write, and setting it to a deadline begins
+//!   with a read that undoes such writes; the kernel applies the notifier's
+//!   write and the loop's read one after the other. The write last: the
+//!   descriptor is readable. The read last: N came before the write, that
+//!   before the read (the kernel's lock orders what surrounds it), and that
+//!   before the look at `signalled`, which therefore sees N, and writes again.
 //! - *Something new.* If the notifier did not find the new waker or the new
 //!   descriptor, its swap came before the taking in `set_waker` or `pollable`,
 //!   which sees the event and announces it.

@@ -124,14 +124,14 @@ fn a_job_wakes_a_sleeper() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn catches_a_submitter_without_its_fence() {
     mutant::set(Mutant::SubmitFence);
     one_after_another();
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn catches_a_sleeper_without_its_fence() {
     mutant::set(Mutant::SleepFence);
     one_after_another();
@@ -140,14 +140,22 @@ fn catches_a_sleeper_without_its_fence() {
 /// Two jobs of which the first waits for the second: they need both threads.
 fn pair(scheduler: &Scheduler) -> (HandleEnd<i32>, HandleEnd<()>) {
     let (tell, told) = loom::sync::mpsc::channel();
-    let first = spawn(scheduler, move || told.recv().unwrap());
+    let told = ManuallyDrop::new(told);
+    let first = spawn(scheduler, move || {
+        let answer = told.recv().unwrap();
+        // As in `wait`: not dropped if this is the deadlock.
+        drop(ManuallyDrop::into_inner(told));
+        answer
+    });
     let second = spawn(scheduler, move || tell.send(7).unwrap());
     (first, second)
 }
 
 fn expect_pair((first, second): (HandleEnd<i32>, HandleEnd<()>)) {
+    // As in `wait`: not dropped if this is the deadlock.
+    let second = ManuallyDrop::new(second);
     assert_eq!(expect(first), 7);
-    expect(second);
+    expect(ManuallyDrop::into_inner(second));
 }
 
 fn needs_both() {
@@ -160,7 +168,7 @@ fn two_jobs_get_two_threads() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn catches_a_searcher_that_does_not_hand_on() {
     mutant::set(Mutant::SearcherHandsOn);
     needs_both();
@@ -194,7 +202,7 @@ fn a_batch_leaves_nothing_behind() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn catches_a_batch_without_notice() {
     mutant::set(Mutant::BatchNotice);
     batch_needs_both();
@@ -223,7 +231,7 @@ fn a_job_that_meets_the_end_is_resolved() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn catches_a_submitter_that_ignores_the_exit() {
     mutant::set(Mutant::ExitSweep);
     closing_against_submit();

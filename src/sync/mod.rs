@@ -46,6 +46,9 @@ pub(crate) use real::*;
 /// looks at it.
 pub(crate) use std::sync::atomic::AtomicBool as ReportFlag;
 
+/// A counter for a `static`, which loom's cannot be.
+pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;
+
 /// loom's `thread_local!` under the standard one's syntax.
 #[cfg(loom)]
 macro_rules! thread_local_model {

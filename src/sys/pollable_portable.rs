@@ -1,4 +1,4 @@
-//! The alarm where there is no timerfd: a socket pair and a thread.
+//! The alarm where there are no eventfd and timerfd: a socket pair and a thread.
 //!
 //! The descriptor to poll is one end of the pair and is readable while a byte
 //! lies in it. "Now" writes a byte. A deadline is left to a thread that sleeps
@@ -110,6 +110,13 @@ impl Alarm {
                 let _ = handle.join();
             }
         }
+    }
+
+    /// Whether the descriptor is readable, for tests within the crate. Takes
+    /// the byte that made it so.
+    #[cfg(test)]
+    pub(crate) fn is_set(&self) -> bool {
+        (&self.reader).read(&mut [0; 1]).is_ok()
     }
 
     fn sleeper(&self) -> io::Result<&Sleeper> {

@@ -1,0 +1,326 @@
+//! The three kinds of party that hold a job cell.
+//!
+//! * [`CellJob`], the queue's end: exactly one, runs or refuses the job;
+//! * [`HandleEnd`], the handle's end: exactly one, reads the outcome;
+//! * [`CancelEnd`], third parties: any number, may refuse an unstarted job.
+//!
+//! Each is one hold on the cell: it is alive for as long as the value is, and
+//! the last one to let go frees it ([`State`](super::state::State) finds out who
+//! that is). What each may touch are the numbered rules of [`super::cell`].
+
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr::NonNull;
+use std::task::{Poll, Waker};
+
+use super::cell::RawCell;
+#[cfg(all(test, loom))]
+use super::state::Ending;
+use super::state::{LetGo, Look, Reason, Registration, Via};
+use crate::util::{PanicPayload, discard};
+
+/// How a job ended, as its handle reads it.
+pub(crate) enum Completion<T> {
+    /// The closure returned.
+    Value(T),
+    /// The closure panicked, or a refused closure's captures did when dropped.
+    Panic(PanicPayload),
+    /// The closure never ran.
+    Refused(Reason),
+}
+
+/// Puts `closure` into a new cell and gives its two ends.
+#[inline]
+pub(crate) fn new_cell<F, T>(closure: F) -> (CellJob, HandleEnd<T>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let cell = RawCell::new(closure);
+    (
+        CellJob { cell },
+        HandleEnd {
+            cell: Some(cell),
+            result: PhantomData,
+        },
+    )
+}
+
+/// The queue's end of a cell. Dropping it refuses the job as closed.
+pub(crate) struct CellJob {
+    cell: RawCell,
+}
+
+// SAFETY: the closure is `Send` by `new_cell`'s bounds, and so is the result;
+// the state word decides which thread touches them.
+unsafe impl Send for CellJob {}
+
+impl CellJob {
+    /// Runs the job, unless it was claimed before. `Err` is a panic that no
+    /// handle will see: the job's own if its handle is gone, or one from the
+    /// result's `Drop` or from a waker.
+    #[inline]
+    pub(crate) fn run(self) -> Result<(), PanicPayload> {
+        let cell = ManuallyDrop::new(self).cell;
+        // SAFETY: the slot's hold is this value's.
+        let state = unsafe { cell.state() };
+        if state.claim() {
+            // SAFETY: the claim above succeeded.
+            return unsafe { cell.run(Via::Slot) };
+        }
+        if state.slot_gone() == LetGo::Free {
+            // SAFETY: that was the last hold.
+            unsafe { cell.free() };
+        }
+        Ok(())
+    }
+
+    /// Resolves the job with `reason`, unless it was claimed before. The
+    /// closure is dropped here. `Err` as in [`CellJob::run`].
+    pub(crate) fn refuse(self, reason: Reason) -> Result<(), PanicPayload> {
+        let cell = ManuallyDrop::new(self).cell;
+        // SAFETY: the slot's hold is this value's.
+        let (done, orphan) = unsafe { cell.refuse(Via::Slot, reason) };
+        // SAFETY: it was somebody else's, so the slot's hold is still ours.
+        if !done && unsafe { cell.state() }.slot_gone() == LetGo::Free {
+            // SAFETY: that was the last hold.
+            unsafe { cell.free() };
+        }
+        orphan
+    }
+}
+
+impl Drop for CellJob {
+    fn drop(&mut self) {
+        discard(CellJob { cell: self.cell }.refuse(Reason::Closed));
+    }
+}
+
+/// The handle's end of a cell. Dropping it lets the job go on unobserved; an
+/// outcome that is there already is dropped with it.
+pub(crate) struct HandleEnd<T> {
+    /// `None` once the outcome was taken.
+    cell: Option<RawCell>,
+    result: PhantomData<T>,
+}
+
+// SAFETY: as for `CellJob`; a shared reference gives out the state and nothing
+// of the `T`.
+unsafe impl<T: Send> Send for HandleEnd<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for HandleEnd<T> {}
+
+impl<T> HandleEnd<T> {
+    /// Whether the outcome was taken: every later look finds nothing.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.cell.is_none()
+    }
+
+    /// Whether the outcome is there to be taken, or was taken.
+    #[inline]
+    pub(crate) fn is_resolved(&self) -> bool {
+        // SAFETY: `cell` is this value's hold.
+        self.cell
+            .is_none_or(|cell| unsafe { cell.state() }.look() != Look::Pending)
+    }
+
+    /// Takes the outcome if it is there.
+    #[inline]
+    pub(crate) fn try_take(&mut self) -> Option<Completion<T>> {
+        let cell = self.cell?;
+        // SAFETY: `cell` is this value's hold.
+        let completion = match unsafe { cell.state() }.look() {
+            Look::Pending => return None,
+            Look::None(reason) => Completion::Refused(reason),
+            Look::Outcome => {
+                let mut to = MaybeUninit::<Result<T, PanicPayload>>::uninit();
+                let out = NonNull::from(&mut to).cast::<()>();
+                // SAFETY: the look found an outcome, this is the handle (rule
+                // 4), and `self.cell` is emptied below; `out` is made for this
+                // type, the cell's `T` being ours by `new_cell`.
+                unsafe { cell.take_outcome(out) };
+                // SAFETY: `take_outcome` wrote it.
+                match unsafe { to.assume_init() } {
+                    Ok(value) => Completion::Value(value),
+                    Err(payload) => Completion::Panic(payload),
+                }
+            }
+        };
+        self.cell = None;
+        // SAFETY: `cell` was this value's hold until here.
+        if unsafe { cell.state() }.handle_gone() == LetGo::Free {
+            // SAFETY: that was the last hold.
+            unsafe { cell.free() };
+        }
+        Some(completion)
+    }
+
+    /// Takes the outcome, or leaves `waker` to be woken once it is there. The
+    /// last waker left is the one that is woken.
+    ///
+    /// # Panics
+    /// If the outcome was taken before.
+    pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Completion<T>> {
+        loop {
+            if let Some(completion) = self.try_take() {
+                return Poll::Ready(completion);
+            }
+            let cell = self
+                .cell
+                .expect("a windlass handle was polled after it gave its result");
+            // SAFETY: `cell` is this value's hold.
+            let state = unsafe { cell.state() };
+            let mut kept = None;
+            if state.has_waker() {
+                if state.reclaim_waker() == Registration::Resolved {
+                    continue;
+                }
+                // SAFETY: the handle, with WAKER clear: rule 5.
+                kept = unsafe { cell.take_waker() };
+            }
+            let (new, old) = match kept {
+                Some(kept) if kept.will_wake(waker) => (kept, None),
+                old => (waker.clone(), old),
+            };
+            // SAFETY: the handle, with WAKER clear: rule 5.
+            unsafe { cell.put_waker(new) };
+            let registered = state.waker_stored();
+            if registered == Registration::Resolved {
+                // SAFETY: the handle, with WAKER still clear: rule 5.
+                drop(unsafe { cell.take_waker() });
+            }
+            drop(old);
+            if registered == Registration::Done {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Runs the job here and now if nobody claimed it yet; whether it did.
+    pub(crate) fn run_unstarted(&mut self) -> bool {
+        let Some(cell) = self.cell else { return false };
+        // SAFETY: `cell` is this value's hold.
+        if !unsafe { cell.state() }.claim() {
+            return false;
+        }
+        // SAFETY: the claim above succeeded. With `Via::Other` this value's
+        // hold stays.
+        discard(unsafe { cell.run(Via::Other) });
+        true
+    }
+
+    /// As [`CancelEnd::cancel`].
+    pub(crate) fn cancel(&self) -> bool {
+        // SAFETY: `cell` is this value's hold.
+        self.cell.is_some_and(|cell| unsafe { cancel(cell) })
+    }
+
+    /// Another party that can cancel the job; `None` once the outcome was taken.
+    pub(crate) fn cancel_end(&self) -> Option<CancelEnd> {
+        let cell = self.cell?;
+        // SAFETY: `cell` is this value's hold.
+        unsafe { cell.state() }.add_party();
+        Some(CancelEnd { cell })
+    }
+}
+
+impl<T> Drop for HandleEnd<T> {
+    fn drop(&mut self) {
+        // Dropped last, when the cell is let go of: a user's `Drop` may panic,
+        // or come back to this very pool.
+        let mut _waker = None;
+        loop {
+            if let Some(completion) = self.try_take() {
+                drop(completion);
+                return;
+            }
+            let Some(cell) = self.cell else { return };
+            // SAFETY: `cell` is this value's hold.
+            let state = unsafe { cell.state() };
+            if state.has_waker() {
+                if state.reclaim_waker() == Registration::Resolved {
+                    continue;
+                }
+                // SAFETY: the handle, with WAKER clear: rule 5.
+                _waker = unsafe { cell.take_waker() };
+            }
+            if state.handle_gone_early() == Registration::Done {
+                // The queue's end holds the cell on; it is not ours any more.
+                self.cell = None;
+                return;
+            }
+        }
+    }
+}
+
+/// A third party's end of a cell: it may cancel the job, and no more.
+pub(crate) struct CancelEnd {
+    cell: RawCell,
+}
+
+// SAFETY: as for `CellJob`; all methods go through the state word.
+unsafe impl Send for CancelEnd {}
+// SAFETY: as above.
+unsafe impl Sync for CancelEnd {}
+
+impl CancelEnd {
+    /// Cancels the job if it has not started; `true` if it never will, because
+    /// of this call or of an earlier one. The captures are dropped here.
+    pub(crate) fn cancel(&self) -> bool {
+        // SAFETY: `cell` is this value's hold.
+        unsafe { cancel(self.cell) }
+    }
+
+    /// Whether the job has ended, one way or another.
+    pub(crate) fn is_resolved(&self) -> bool {
+        // SAFETY: `cell` is this value's hold.
+        unsafe { self.cell.state() }.look() != Look::Pending
+    }
+
+    /// Resolves the job while its closure may be running; whether this call
+    /// did. Timeouts need it; until then the models keep it honest.
+    #[cfg(all(test, loom))]
+    pub(crate) fn resolve_early(&self, reason: Reason) -> bool {
+        // SAFETY: `cell` is this value's hold.
+        match unsafe { self.cell.state() }.resolve_early(reason) {
+            None => return false,
+            Some(Ending::TakeWaker) => {
+                // SAFETY: this call set RESOLVED while WAKER was set: rule 5.
+                let waker = unsafe { self.cell.take_waker() };
+                waker.map(Waker::wake);
+            }
+            Some(_) => {}
+        }
+        true
+    }
+}
+
+impl Clone for CancelEnd {
+    fn clone(&self) -> Self {
+        // SAFETY: `cell` is this value's hold.
+        unsafe { self.cell.state() }.add_party();
+        Self { cell: self.cell }
+    }
+}
+
+impl Drop for CancelEnd {
+    fn drop(&mut self) {
+        // SAFETY: `cell` is this value's hold.
+        if unsafe { self.cell.state() }.party_gone() == LetGo::Free {
+            // SAFETY: that was the last hold.
+            unsafe { self.cell.free() };
+        }
+    }
+}
+
+/// Safety: the caller holds the cell, as handle or third party.
+unsafe fn cancel(cell: RawCell) -> bool {
+    // SAFETY: the caller holds the cell.
+    let (done, orphan) = unsafe { cell.refuse(Via::Other, Reason::Cancelled) };
+    // The panic hook has reported it; a canceller is not the one to unwind.
+    discard(orphan);
+    // SAFETY: with `Via::Other` the caller's hold stays.
+    done || unsafe { cell.state() }.was_refused(Reason::Cancelled)
+}
