@@ -75,24 +75,24 @@ fn results_of_any_size_and_alignment_come_back_whole() {
     #[repr(align(128))]
     struct Aligned([u64; 16]);
 
-    fn check<T: Send + PartialEq + std::fmt::Debug + Clone + 'static>(value: T) {
+    fn check<T: Send + PartialEq + std::fmt::Debug + Clone + 'static>(value: &T) {
         let result = value.clone();
         let (job, mut end) = new_cell(move || result);
         assert!(poll(&mut end).is_pending());
         assert!(job.run().is_ok());
         match poll(&mut end) {
-            Poll::Ready(Completion::Value(got)) => assert_eq!(got, value),
+            Poll::Ready(Completion::Value(got)) => assert_eq!(&got, value),
             _ => panic!("no value"),
         }
         assert!(end.is_spent());
     }
 
-    check(());
-    check(7u8);
-    check(String::from("a string"));
-    check([7u64; 12]);
-    check([7u64; 600]);
-    check(Aligned([7; 16]));
+    check(&());
+    check(&7u8);
+    check(&String::from("a string"));
+    check(&[7u64; 12]);
+    check(&[7u64; 600]);
+    check(&Aligned([7; 16]));
 }
 
 #[test]
