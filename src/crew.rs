@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use crate::error::StillRunning;
 use crate::scheduler::{Hooks, PoolThread, Queues, Scheduler};
-use crate::sync::thread::{self, JoinHandle};
+use crate::sync::thread::{self, JoinHandle, ThreadId};
 use crate::sync::{Arc, Mutex, OnceLock, block_until};
 
 /// Threads that were to be started and were not.
@@ -55,6 +55,8 @@ impl fmt::Display for Shortfall {
 pub(crate) struct Crew {
     scheduler: Arc<Scheduler>,
     names: Vec<String>,
+    /// Who is of the crew: for a thread that asks in its last destructors too.
+    ids: Vec<ThreadId>,
     /// What is left to join; each thread is taken out by whoever joins it.
     threads: Mutex<Vec<JoinHandle<()>>>,
     gangway: Arc<Gangway>,
@@ -119,6 +121,10 @@ impl Crew {
             .iter()
             .map(|(handle, _)| (handle.thread().clone(), Queues::new()));
         let (scheduler, places) = Scheduler::new(threads.collect(), hooks);
+        let ids = started
+            .iter()
+            .map(|(handle, _)| handle.thread().id())
+            .collect();
         let mut handles = Vec::with_capacity(started.len());
         for ((handle, place), thread) in started.into_iter().zip(places) {
             assert!(
@@ -127,10 +133,12 @@ impl Crew {
             );
             handles.push(handle);
         }
+        let threads = Mutex::new(handles);
         let crew = Self {
             scheduler,
             names,
-            threads: Mutex::new(handles),
+            ids,
+            threads,
             gangway,
         };
         Ok((crew, shortfall))
@@ -140,14 +148,15 @@ impl Crew {
         &self.scheduler
     }
 
-    /// Whether the calling thread is of this crew, and so cannot wait for it.
-    pub(crate) fn is_aboard(&self) -> bool {
-        self.scheduler.id().is_current()
+    /// Whether the calling thread is of this crew, and so cannot wait for it: in
+    /// a job, in a hook, or in the destructor of a thread-local.
+    fn is_aboard(&self) -> bool {
+        self.ids.contains(&thread::current().id())
     }
 
     /// Waits until all threads have ended, their thread-local destructors
     /// included, or until `timeout` is over. A thread of the crew does not wait
-    /// at all: it is still running.
+    /// at all: it is one of those that have not ended.
     pub(crate) fn join(&self, timeout: Option<Duration>) -> Result<(), StillRunning> {
         // Too far away to be a point in time is no deadline.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -179,6 +188,9 @@ impl Crew {
     /// All threads have passed the gangway; what is left of them is their
     /// thread-local destructors.
     fn join_threads(&self) {
+        if self.is_aboard() {
+            return;
+        }
         // Held meanwhile, so that a second waiter does not return before the
         // first one is through.
         let mut threads = self.threads.lock();

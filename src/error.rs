@@ -1,6 +1,7 @@
 //! What can go wrong, and what it gives back.
 
 use std::any::Any;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::{fmt, io};
 
 use crate::sync::Mutex;
@@ -97,6 +98,10 @@ impl fmt::Display for JoinError {
     }
 }
 
+// The payload of a panic can only be taken out whole.
+impl UnwindSafe for JoinError {}
+impl RefUnwindSafe for JoinError {}
+
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JoinError({self})")
@@ -156,7 +161,7 @@ pub enum BuildError {
 /// and a later [`Pool::shutdown_timeout`](crate::Pool::shutdown_timeout) or the
 /// pool's drop can wait for them again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} of the pool's threads still at work: {}", .threads.len(), .threads.join(", "))]
+#[error("the pool has not ended: {}", at_work(.threads))]
 pub struct StillRunning {
     threads: Vec<String>,
 }
@@ -166,9 +171,22 @@ impl StillRunning {
         Self { threads }
     }
 
-    /// The names of the threads that had not ended.
+    /// The names of the threads that were still at work. Empty if they were only
+    /// just leaving.
     #[must_use]
     pub fn threads(&self) -> &[String] {
         &self.threads
+    }
+}
+
+fn at_work(threads: &[String]) -> String {
+    match threads {
+        [] => "its threads are just leaving".into(),
+        [thread] => format!("thread {thread} is still at work"),
+        threads => format!(
+            "{} threads are still at work: {}",
+            threads.len(),
+            threads.join(", ")
+        ),
     }
 }

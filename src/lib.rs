@@ -66,6 +66,8 @@
 //! * **Quiet.** An idle pool uses no CPU.
 
 mod builder;
+#[cfg(doctest)]
+mod compile_fail;
 mod config;
 mod crew;
 mod error;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,8 +21,8 @@ use crate::sync::Arc;
 /// a [`Spawner`].
 ///
 /// **Dropping it** finishes what was accepted and waits for the threads to end.
-/// Inside one of its own jobs it cannot wait for itself: there the threads are
-/// left to finish by themselves.
+/// On one of its own threads (in a job, in a hook) it cannot wait for itself:
+/// there the threads are left to finish by themselves.
 ///
 /// ```
 /// use windlass::Pool;
@@ -152,7 +153,7 @@ impl Pool {
     /// spawn, and what they spawn is finished too. Dropping the future changes
     /// nothing about that. A second shutdown waits for the same end.
     ///
-    /// Awaiting it inside one of the pool's own jobs never ends.
+    /// Awaiting it inside one of the pool's own jobs or hooks never ends.
     ///
     /// ```
     /// # pollster::block_on(async {
@@ -173,7 +174,8 @@ impl Pool {
     /// Closes the pool as [`shutdown`](Self::shutdown) does, and waits for the
     /// end for at most `timeout` (`Duration::MAX`: for ever).
     ///
-    /// Inside one of the pool's own jobs it does not wait: that job runs.
+    /// Inside one of the pool's own jobs or hooks it does not wait: that thread
+    /// has not ended.
     ///
     /// # Errors
     /// Names the threads that are still at work when time runs out. They go on.
@@ -217,6 +219,12 @@ impl Drop for Pool {
         let _ = self.crew.join(None);
     }
 }
+
+// User code never runs with anything of the scheduler's half done.
+impl UnwindSafe for Pool {}
+impl RefUnwindSafe for Pool {}
+impl UnwindSafe for Shutdown {}
+impl RefUnwindSafe for Shutdown {}
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

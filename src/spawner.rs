@@ -1,6 +1,7 @@
 //! [`Spawner`]: what any thread hands jobs over through.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::handle::JoinHandle;
 use crate::job::{Reason, Slot, new_cell};
@@ -89,6 +90,10 @@ impl Spawner {
         self.scheduler.num_threads()
     }
 }
+
+// User code never runs with anything of the scheduler's half done.
+impl UnwindSafe for Spawner {}
+impl RefUnwindSafe for Spawner {}
 
 impl fmt::Debug for Spawner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

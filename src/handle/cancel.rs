@@ -1,6 +1,7 @@
 //! The power to cancel a job, apart from its handle.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::job::CancelEnd;
 
@@ -48,6 +49,10 @@ impl CancelHandle {
         self.end.as_ref().is_none_or(CancelEnd::is_resolved)
     }
 }
+
+// As for `JoinHandle`.
+impl UnwindSafe for CancelHandle {}
+impl RefUnwindSafe for CancelHandle {}
 
 impl fmt::Debug for CancelHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::CancelHandle;
 use crate::error::JoinError;
 use crate::job::{Completion, HandleEnd, Reason};
-use crate::scheduler::PoolId;
+use crate::scheduler::{PoolId, clear_tombstones};
 use crate::sync::{block_until, spin_loop, thread_local};
 
 /// How often a waiter looks at the state before it parks: about 3.5 us.
@@ -85,11 +86,6 @@ impl<T> JoinHandle<T> {
     /// If the result was taken before, by `try_join` or by polling.
     pub fn join(mut self) -> Result<T, JoinError> {
         self.expect_unspent("join");
-        // Only a thread of the pool runs it here: a job is entitled to a pool
-        // thread's stack, priority and per-thread state.
-        if self.pool.is_current() {
-            self.end.run_unstarted();
-        }
         let completion = self.wait(None);
         into_result(completion.expect("a wait without a deadline ends with the result"))
     }
@@ -97,7 +93,8 @@ impl<T> JoinHandle<T> {
     /// Waits for the result for at most `timeout`, monotonic time. Zero looks
     /// once; `Duration::MAX` waits for ever.
     ///
-    /// It never runs the job here, so that time is kept also inside a job.
+    /// It never runs the job here, so that time is kept also inside a job (but
+    /// for ever is `join`, and does).
     ///
     /// # Errors
     /// Gives the handle back if time runs out; the inner result is that of
@@ -120,7 +117,6 @@ impl<T> JoinHandle<T> {
     /// ```
     pub fn join_timeout(mut self, timeout: Duration) -> Result<Result<T, JoinError>, Self> {
         self.expect_unspent("join_timeout");
-        // Too far away to be a point in time is for ever.
         match self.wait(Some(timeout)) {
             Some(completion) => Ok(into_result(completion)),
             None => Err(self),
@@ -154,14 +150,14 @@ impl<T> JoinHandle<T> {
     }
 
     /// Cancels the job if it has not started; `true` if it never will, because
-    /// of this call or of an earlier one.
+    /// of this call or of another one.
     ///
-    /// Exact: after `true` the closure never runs, it was dropped with all it
-    /// captured, here, with no lock held, and the handle gives
-    /// [`is_cancelled`](JoinError::is_cancelled). After `false` the job was
-    /// running or over (or another thread is cancelling it this moment); its
-    /// result is not affected. Should the `Drop` of a capture panic, the handle
-    /// gives that panic instead, and this call still returns `true`.
+    /// Exact: after `true` the closure never runs, and the handle gives
+    /// [`is_cancelled`](JoinError::is_cancelled). The call that did it has
+    /// dropped the closure with all it captured, with no lock held. After
+    /// `false` the job was running or over; its result is not affected. Should
+    /// the `Drop` of a capture panic, the handle gives that panic instead, and
+    /// this call still returns `true`.
     pub fn cancel(&self) -> bool {
         self.end.cancel()
     }
@@ -200,11 +196,17 @@ impl<T> JoinHandle<T> {
 
     /// Waits for the outcome: for a moment by looking, then by parking.
     fn wait(&mut self, timeout: Option<Duration>) -> Option<Completion<T>> {
-        let deadline = match timeout {
-            // Too far away to be a point in time is no deadline.
-            Some(timeout) => Instant::now().checked_add(timeout),
-            None => None,
-        };
+        // Too far away to be a point in time is no deadline.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        // Only a thread of the pool runs it here: a job is entitled to a pool
+        // thread's stack, priority and per-thread state. And only if there is
+        // no deadline that running it could miss.
+        if deadline.is_none() && self.pool.is_current() && self.end.run_unstarted() {
+            clear_tombstones();
+        }
+        if let Some(completion) = self.end.try_take() {
+            return Some(completion);
+        }
         // If a thread had to be woken for it, parking at once may let that
         // thread run on this very processor.
         if !self.woke && timeout != Some(Duration::ZERO) {
@@ -233,6 +235,11 @@ impl<T> Future for JoinHandle<T> {
 }
 
 impl<T> Unpin for JoinHandle<T> {}
+
+// A panic elsewhere leaves a handle as it was: each step of it is one atomic
+// step of the job's state.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

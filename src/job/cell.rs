@@ -8,7 +8,8 @@
 //! 2. `vtable`: anybody who holds the cell; it never changes.
 //! 3. `body`, as a closure: the claimer, who set `CLAIMED`, until it is over.
 //! 4. `body`, as an outcome: the claimer until it set `RESOLVED`; after that
-//!    the handle, if there was one when `RESOLVED` was set and no reason is set.
+//!    the handle, if there was one when `RESOLVED` was set, and if no reason is
+//!    set or it is overruled.
 //! 5. `waker`: the handle while `WAKER` is clear; while it is set, whoever set
 //!    `RESOLVED`, or the handle after it cleared the bit.
 //!
@@ -30,7 +31,7 @@ use std::task::Waker;
 use super::magazine;
 use super::state::{Ending, LetGo, Reason, State, Via};
 use crate::sync::cell::UnsafeCell;
-use crate::util::{PanicPayload, catch};
+use crate::util::{PanicPayload, catch, discard};
 
 /// What every cell begins with, whatever it holds.
 struct Header {
@@ -258,8 +259,11 @@ impl RawCell {
                     unsafe { self.free() };
                 }
                 // The local copy, last: whoever it wakes may free the cell.
-                let woken = catch(|| waker.map(Waker::wake));
-                orphan.and(woken.map(drop))
+                if let Err(payload) = catch(|| waker.map(Waker::wake)) {
+                    // One panic can be reported; the panic hook has seen both.
+                    discard(std::mem::replace(&mut orphan, Err(payload)));
+                }
+                orphan
             }
             Ending::Free => {
                 // SAFETY: that was the last hold.

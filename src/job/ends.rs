@@ -77,6 +77,13 @@ impl CellJob {
         Ok(())
     }
 
+    /// Whether the job was claimed elsewhere, so that this is only a tombstone.
+    #[inline]
+    pub(crate) fn is_tombstone(&self) -> bool {
+        // SAFETY: the slot's hold is this value's.
+        unsafe { self.cell.state() }.is_claimed()
+    }
+
     /// Resolves the job with `reason`, unless it was claimed before. The
     /// closure is dropped here. `Err` as in [`CellJob::run`].
     pub(crate) fn refuse(self, reason: Reason) -> Result<(), PanicPayload> {

@@ -76,7 +76,11 @@ impl Work for CellJob {
 }
 
 impl<W: Work> Work for Box<W> {
-    const HAS_HANDLE: bool = W::HAS_HANDLE;
+    // `refuse` and `is_tombstone` read a `CellJob` from the space, not a box.
+    const HAS_HANDLE: bool = {
+        assert!(!W::HAS_HANDLE, "a job with a handle is never boxed");
+        false
+    };
 
     #[inline]
     fn run(self) -> Result<(), PanicPayload> {
@@ -109,6 +113,18 @@ impl Slot {
         // SAFETY: the space is initialised for this vtable, and the slot is
         // not used again.
         unsafe { (slot.vtable.run)(&raw mut slot.space) }
+    }
+
+    /// Whether there is nothing left to run: the job was claimed elsewhere.
+    #[inline]
+    pub(crate) fn is_tombstone(&self) -> bool {
+        if !self.vtable.has_handle {
+            return false;
+        }
+        // SAFETY: `has_handle` is true for `CellJob` only, which is small
+        // enough to lie in the space itself.
+        let job = unsafe { &*self.space.as_ptr().cast::<CellJob>() };
+        job.is_tombstone()
     }
 
     /// Tells the job's handle that it will not run, if it has one.

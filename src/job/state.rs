@@ -30,12 +30,16 @@ const HANDLE_GONE: usize = 1 << 4;
 /// Set if the queue entry has let go of the cell.
 const SLOT_GONE: usize = 1 << 5;
 
-/// Three bits: why there is no outcome (a [`Reason`]), zero if there is one.
+/// Three bits: why the closure did not run (a [`Reason`]), zero if it did.
 const REASON_SHIFT: u32 = 6;
 const REASON_MASK: usize = 0b111 << REASON_SHIFT;
 
+/// Set if the body holds an outcome although there is a reason: the panic of a
+/// refused closure's `Drop`, which the handle is told instead.
+const OVERRULED: usize = 1 << 9;
+
 /// Third parties (cancel handles) are counted above the flags.
-const PARTY: usize = 1 << 9;
+const PARTY: usize = 1 << 10;
 
 /// More third parties than this is a leak in a loop; see `add_party`.
 const PARTIES_MAX: usize = usize::MAX / PARTY / 2;
@@ -145,6 +149,12 @@ impl State {
             .is_ok()
     }
 
+    /// Whether somebody claimed the body already. Relaxed: who goes by it only
+    /// saves a claim that would fail.
+    pub(super) fn is_claimed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & CLAIMED != 0
+    }
+
     /// Whether the job was refused for `reason`, by whomever.
     pub(super) fn was_refused(&self, reason: Reason) -> bool {
         reason_of(self.0.load(Ordering::Acquire)) == Some(reason)
@@ -153,8 +163,8 @@ impl State {
     /// The claimer's last steps, once the body is over and its outcome (or the
     /// panic of a refused closure's `Drop`) is written.
     ///
-    /// `has_outcome` says whether the body holds one that a handle could read;
-    /// it overrules the reason. Call again with `false` after `DropOutcome`.
+    /// `has_outcome` says whether the body holds one that a handle could read.
+    /// Call again with `false` after `DropOutcome`.
     pub(super) fn end(&self, via: Via, has_outcome: bool) -> Ending {
         let mut s = self.0.load(Ordering::Acquire);
         loop {
@@ -164,8 +174,8 @@ impl State {
             let first_to_resolve = s & RESOLVED == 0;
             let has_waker = first_to_resolve && s & WAKER != 0;
             let mut next = s | RESOLVED | BODY_DONE;
-            if has_outcome {
-                next &= !REASON_MASK;
+            if has_outcome && reason_of(s).is_some() {
+                next |= OVERRULED;
             }
             // With a waker to take, the slot's hold is what keeps the cell
             // alive until the waker is out.
@@ -215,8 +225,8 @@ impl State {
             return Look::Pending;
         }
         match reason_of(s) {
-            None => Look::Outcome,
-            Some(reason) => Look::None(reason),
+            Some(reason) if s & OVERRULED == 0 => Look::None(reason),
+            _ => Look::Outcome,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The loop as other threads see it: closures in, and a hold on `run`.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::MainLoop;
 use super::shared::{Event, Shared};
@@ -83,6 +84,12 @@ impl Remote {
         }
     }
 }
+
+// A post is in the inbox or not; user code never runs in between.
+impl UnwindSafe for Remote {}
+impl RefUnwindSafe for Remote {}
+impl UnwindSafe for KeepAlive {}
+impl RefUnwindSafe for KeepAlive {}
 
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -51,6 +51,14 @@ impl PoolId {
     }
 }
 
+/// This thread ran a job that it had been waiting for; if it is a pool thread,
+/// it tidies up after that.
+pub(crate) fn clear_tombstones() {
+    if let Some(thread) = current(Rc::clone) {
+        thread.clear_tombstones();
+    }
+}
+
 impl Scheduler {
     /// The address will do: an id that outlives its pool belongs to a job that
     /// has ended, about which nobody asks any more.

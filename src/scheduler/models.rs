@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use loom::thread;
 
-use super::{Hooks, Queues, Scheduler};
+use super::{Hooks, Queues, Scheduler, clear_tombstones};
 use crate::job::{Completion, HandleEnd, Reason, Slot, new_cell};
 use crate::sync::mutant::{self, Mutant};
 use crate::sync::{Arc, OnceLock, block_until};
@@ -208,6 +208,43 @@ fn a_batch_leaves_nothing_behind() {
 fn catches_a_batch_without_notice() {
     mutant::set(Mutant::BatchNotice);
     batch_needs_both();
+}
+
+/// A job claims its second child, and tidies up above the first, which the
+/// other thread has to run: in between, the first is in no queue.
+fn tidying_needs_both() {
+    model(2, |scheduler| {
+        let inner = Arc::clone(scheduler);
+        let outer = spawn(scheduler, move || {
+            let (tell, told) = loom::sync::mpsc::channel();
+            let told = ManuallyDrop::new(told);
+            let first = ManuallyDrop::new(spawn(&inner, move || tell.send(7).unwrap()));
+            let mut second = spawn(&inner, || ());
+            if second.run_unstarted() {
+                clear_tombstones();
+            }
+            drop(second);
+            // As in `wait`: not dropped if this is the deadlock.
+            let answer = told.recv().unwrap();
+            drop(ManuallyDrop::into_inner(told));
+            drop(ManuallyDrop::into_inner(first));
+            answer
+        });
+        assert_eq!(expect(outer), 7);
+    });
+}
+
+#[test]
+fn tidying_up_leaves_nothing_behind() {
+    tidying_needs_both();
+}
+
+// Not "deadlock", as above.
+#[test]
+#[should_panic]
+fn catches_tidying_up_without_notice() {
+    mutant::set(Mutant::BatchNotice);
+    tidying_needs_both();
 }
 
 /// A submitter that is already past the check races with closing: its job runs,

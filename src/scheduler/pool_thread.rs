@@ -60,15 +60,40 @@ impl PoolThread {
     }
 
     /// The next job that is at hand, in the order of the module's prose.
+    ///
+    /// Tombstones are let go of and do not count as picks: a job that joins or
+    /// cancels what it spawned leaves any number of them, and if they used the
+    /// picks up, the next job from outside would pile its own on top.
     #[inline]
     fn pick(&self) -> Option<Slot> {
         let picks = (self.picks.get() + 1) % FAIR_EVERY;
-        self.picks.set(picks);
         const OLDEST: u32 = FAIR_EVERY / 2;
-        match picks {
-            0 => self.pick_outside().or_else(|| self.queues.lifo.pop()),
-            OLDEST => self.pick_oldest_nested().or_else(|| self.pick_outside()),
-            _ => self.queues.lifo.pop().or_else(|| self.pick_outside()),
+        loop {
+            let slot = match picks {
+                0 => self.pick_outside().or_else(|| self.queues.lifo.pop()),
+                OLDEST => self.pick_oldest_nested().or_else(|| self.pick_outside()),
+                _ => self.queues.lifo.pop().or_else(|| self.pick_outside()),
+            }?;
+            if !slot.is_tombstone() {
+                self.picks.set(picks);
+                return Some(slot);
+            }
+            self.run(slot);
+        }
+    }
+
+    /// Lets go of tombstones on top of this thread's LIFO: a job that joins its
+    /// children one after another claims each, and would leave them all there
+    /// until it ends.
+    pub(super) fn clear_tombstones(&self) {
+        while let Some(slot) = self.queues.lifo.pop() {
+            if !slot.is_tombstone() {
+                self.queues.lifo.push(slot);
+                // It was in no queue for a moment.
+                self.notice_batch();
+                return;
+            }
+            self.run(slot);
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) enum Mutant {
     SleepFence,
     /// The look at the queues after a searcher gave its credit back.
     SearcherHandsOn,
-    /// The fence and look at the idle word after a batch was moved.
+    /// The fence and look at the idle word after jobs were moved.
     BatchNotice,
     /// The emptying of the queues by whoever finds EXITED set.
     ExitSweep,

@@ -1,0 +1,220 @@
+//! Promise: handing over a small job allocates nothing of its own, and the
+//! cells of jobs with a handle are used again.
+//!
+//! The injector is allowed its blocks, one per 63 jobs.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{SIZES, watched};
+use windlass::{Pool, Spawner};
+
+/// The system's allocator, counted.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// The count is the process's, so the tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[allow(unsafe_code)]
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: handed on from the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: handed on from the caller.
+        unsafe { System.dealloc(block, layout) };
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How many jobs a measurement takes.
+const JOBS: usize = 20_000;
+
+/// Of these, one allocation is expected per block of the injector's.
+const BLOCKS: usize = JOBS / 63;
+
+/// Queues that grow, threads that are parked, other tests that are started:
+/// less than one allocation in 50 jobs.
+const SLACK: usize = JOBS / 50;
+
+/// How many allocations the second of two equal runs makes.
+fn allocations(mut run: impl FnMut()) -> usize {
+    run();
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    run();
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+/// Runs `body` with pools of all sizes, alone.
+fn alone(body: impl Fn(&Pool) + Send + 'static) {
+    watched(move || {
+        let _turn = TURN
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for threads in SIZES {
+            println!("on a pool of {threads}");
+            body(&common::pool(threads));
+        }
+    });
+}
+
+/// Hands over [`JOBS`] jobs that capture `capture`, a hundred at a time.
+fn execute_all<T: Copy + Send + 'static>(pool: &Pool, capture: T) {
+    static DONE: AtomicUsize = AtomicUsize::new(0);
+    for _ in 0..JOBS / 100 {
+        DONE.store(0, Ordering::Relaxed);
+        for _ in 0..100 {
+            pool.execute(move || {
+                std::hint::black_box(capture);
+                DONE.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        while DONE.load(Ordering::Relaxed) < 100 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Up to 56 bytes of captures lie in the queue itself.
+#[test]
+fn a_small_fire_and_forget_job_allocates_nothing() {
+    alone(|pool| {
+        for count in [
+            allocations(|| execute_all(pool, ())),
+            allocations(|| execute_all(pool, 1_u64)),
+            allocations(|| execute_all(pool, [7_u8; 56])),
+        ] {
+            assert!(count <= BLOCKS + SLACK, "{count} allocations");
+        }
+    });
+}
+
+/// And this is what the count says when there is something to count.
+#[test]
+fn a_larger_fire_and_forget_job_is_one_allocation() {
+    alone(|pool| {
+        let count = allocations(|| execute_all(pool, [7_u8; 57]));
+        assert!(
+            (JOBS..=JOBS + BLOCKS + SLACK).contains(&count),
+            "{count} allocations"
+        );
+    });
+}
+
+/// Looks until the result is there. No waiter, and so nothing to wake it with.
+fn take<T>(mut handle: windlass::JoinHandle<T>) -> T {
+    loop {
+        if let Some(result) = handle.try_join() {
+            return result.unwrap();
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// One after the other, each job gets the cell of one before it.
+#[test]
+fn a_job_with_a_handle_uses_the_cell_of_one_before_it() {
+    alone(|pool| {
+        let count = allocations(|| {
+            for i in 0..JOBS {
+                assert_eq!(take(pool.spawn(move || i)), i);
+            }
+        });
+        assert!(count <= BLOCKS + SLACK, "{count} allocations");
+    });
+}
+
+/// A thousand at a time, cells come and go by the magazine.
+#[test]
+fn spawning_in_bursts_uses_cells_again() {
+    alone(|pool| {
+        let mut handles = Vec::with_capacity(1000);
+        let count = allocations(|| {
+            for _ in 0..JOBS / 1000 {
+                handles.extend((0..1000).map(|i| pool.spawn(move || i)));
+                for (i, handle) in handles.drain(..).enumerate() {
+                    assert_eq!(take(handle), i);
+                }
+            }
+        });
+        // A quarter: magazines may lie full in the wrong thread for a while.
+        assert!(count <= BLOCKS + JOBS / 4, "{count} allocations");
+    });
+}
+
+/// What wakes the waiter is at most one allocation, and the cell is none.
+#[test]
+fn joining_is_at_most_one_allocation() {
+    alone(|pool| {
+        let count = allocations(|| {
+            for i in 0..JOBS {
+                assert_eq!(pool.spawn(move || i).join().unwrap(), i);
+            }
+        });
+        assert!(count <= JOBS + BLOCKS + SLACK, "{count} allocations");
+    });
+}
+
+/// Runs [`JOBS`] jobs, that many to each parent, which joins them all.
+fn nested(pool: &Pool, per_parent: usize) -> usize {
+    allocations(|| {
+        for _ in 0..JOBS / per_parent {
+            let parent = pool.spawn(move || {
+                let spawner = Spawner::current().unwrap();
+                for i in 0..per_parent {
+                    assert_eq!(spawner.spawn(move || i).join().unwrap(), i);
+                }
+            });
+            parent.join().unwrap();
+        }
+    })
+}
+
+/// Inside a job there is no injector in between.
+#[test]
+fn nested_jobs_use_cells_again() {
+    alone(|pool| {
+        let count = nested(pool, 40);
+        // At most one for each wait, and the parents.
+        assert!(count <= JOBS + JOBS / 40 * 2 + SLACK, "{count} allocations");
+    });
+}
+
+/// The same with more jobs to a parent than there are picks between two looks
+/// at the jobs from outside.
+#[test]
+fn nested_jobs_use_cells_again_however_many_there_are() {
+    alone(|pool| {
+        let count = nested(pool, 400);
+        assert!(count <= JOBS + SLACK, "{count} allocations");
+    });
+}
+
+/// Cancelling gives the cell back once the queue has passed it by.
+#[test]
+fn cancelled_jobs_use_cells_again() {
+    alone(|pool| {
+        let count = allocations(|| {
+            for i in 0..JOBS {
+                let handle = pool.spawn(move || i);
+                handle.cancel();
+                drop(handle);
+                if i % 500 == 0 {
+                    pool.spawn(|| ()).join().unwrap();
+                }
+            }
+        });
+        assert!(count <= BLOCKS + JOBS / 4, "{count} allocations");
+    });
+}

@@ -1,0 +1,119 @@
+//! Promise: what may cross threads does, and what must not does not. A table:
+//! the test is that this file compiles.
+
+mod common;
+
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::rc::Rc;
+
+use windlass::{
+    BuildError, CancelHandle, JoinError, JoinHandle, KeepAlive, MainLoop, Pool, PoolBuilder,
+    PostError, RejectedJob, Remote, Shortfall, Shutdown, SourceId, Spawner, StillRunning,
+};
+
+/// Fails to compile unless the type has all of the traits.
+macro_rules! is {
+    ($type:ty: $($trait:path),+) => {{
+        fn check<T: ?Sized + 'static $(+ $trait)+>() {}
+        check::<$type>();
+    }};
+}
+
+/// Fails to compile if the type has the trait: the call is ambiguous then.
+macro_rules! is_not {
+    ($type:ty: $($trait:path),+) => {{$({
+        trait Ambiguous<A> {
+            fn check() {}
+        }
+        impl<T: ?Sized> Ambiguous<()> for T {}
+        impl<T: ?Sized + $trait> Ambiguous<u8> for T {}
+        <$type as Ambiguous<_>>::check();
+    })+}};
+}
+
+/// Who may cross threads, be shared, be moved and be copied.
+#[test]
+fn the_table_of_auto_traits_holds() {
+    is!(Pool: Send, Sync, Unpin, std::fmt::Debug);
+    is_not!(Pool: Clone);
+    is!(Spawner: Clone, Send, Sync, Unpin, std::fmt::Debug);
+    is!(PoolBuilder: Unpin, Default, std::fmt::Debug);
+    is!(Shutdown: Send, Sync, Unpin, Future<Output = ()>);
+    is!(RejectedJob: Send, Unpin, std::fmt::Display, std::fmt::Debug);
+    is!(Shortfall: Send, Sync, std::fmt::Display);
+
+    is!(JoinHandle<u32>: Send, Sync, Unpin, Future<Output = Result<u32, JoinError>>);
+    is_not!(JoinHandle<u32>: Clone);
+    // A handle gives its result to one, so that the result need not be `Sync`,
+    // nor movable in memory.
+    is!(JoinHandle<std::cell::Cell<u32>>: Send, Sync, Unpin);
+    is!(JoinHandle<std::marker::PhantomPinned>: Send, Sync, Unpin);
+    is_not!(JoinHandle<Rc<u32>>: Send, Sync);
+    is!(CancelHandle: Clone, Send, Sync, Unpin);
+
+    is_not!(MainLoop: Send, Sync, Clone);
+    is!(Remote: Clone, Send, Sync, Unpin);
+    is!(KeepAlive: Send, Sync, Unpin);
+    is!(SourceId: Copy, Eq, Send, Sync);
+    #[cfg(unix)]
+    is!(windlass::Pollable: Send, Sync, std::os::fd::AsFd);
+}
+
+/// What `?` needs to carry an error into an application's own.
+#[test]
+fn errors_are_send_sync_and_static() {
+    is!(JoinError: std::error::Error, Send, Sync);
+    is!(BuildError: std::error::Error, Send, Sync);
+    is!(StillRunning: std::error::Error, Send, Sync, Clone, Eq);
+    is!(PostError: std::error::Error, Send, Sync);
+}
+
+/// Who may pass through `catch_unwind` without `AssertUnwindSafe`: plain values.
+#[test]
+fn the_table_of_unwind_safety_holds() {
+    is!(StillRunning: UnwindSafe, RefUnwindSafe);
+    is!(SourceId: UnwindSafe, RefUnwindSafe);
+}
+
+/// Pools and handles say nothing about unwinding, as they hold what users gave
+/// them; whoever asserts it for them is right.
+#[test]
+fn a_pool_is_whole_after_a_panic_passed_it_by() {
+    common::hush();
+    let pool = common::pool(1);
+    let payload = common::panic_of::<()>(|| {
+        let _handle = pool.spawn(|| 1);
+        let error = pool
+            .spawn(|| -> () { panic!("expected: it passes") })
+            .join()
+            .unwrap_err();
+        std::panic::resume_unwind(error.into_panic())
+    });
+    assert_eq!(common::text(&*payload), Some("expected: it passes"));
+    assert_eq!(pool.spawn(|| 2).join().unwrap(), 2);
+}
+
+/// Through `?`, into `anyhow` and into a boxed error.
+#[test]
+fn a_join_error_passes_through_an_applications_own() {
+    common::hush();
+    fn application(pool: &Pool) -> anyhow::Result<u32> {
+        Ok(pool.spawn(|| 3).join()? + pool.spawn(|| -> u32 { panic!("expected") }).join()?)
+    }
+    fn boxed(pool: &Pool) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(pool.spawn(|| -> u32 { panic!("expected") }).join()?)
+    }
+    let pool = common::pool(1);
+    let error = application(&pool).unwrap_err();
+    assert_eq!(error.to_string(), "the job panicked: expected");
+    assert!(error.downcast::<JoinError>().unwrap().is_panic());
+    assert_eq!(
+        boxed(&pool).unwrap_err().to_string(),
+        "the job panicked: expected"
+    );
+
+    fn build() -> anyhow::Result<Pool> {
+        Ok(Pool::builder().num_threads(0).build()?)
+    }
+    assert!(build().unwrap_err().to_string().contains("num_threads(0)"));
+}
