@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | 0..12 | top | 1 + the seat of the thread that went to sleep last; 0: nobody sleeps |
 //! | 12..24 | asleep | how many threads are in the stack of sleepers |
-//! | 24 | SEARCHING | a thread without work looks for some; at most one does |
+//! | 24 | SEARCHING | a thread without work looks for some, or was woken to do so |
 //! | 25 | CLOSED | no more jobs from outside |
 //! | 26 | EXITED | all threads are asleep, all queues empty, and nobody will look again |
 //! | 28..64 | version | counts pushes and pops of the stack |
@@ -34,11 +34,10 @@ const _: () = assert!((MAX_THREADS as u64) < FIELD);
 pub(super) struct Idle(u64);
 
 impl Idle {
-    /// Whether a submitter has nothing to do: nobody could be woken, or
-    /// somebody who searches will find the job. One test for the common case.
+    /// Whether there is nobody to wake. A pool that has exited is asleep.
     #[inline]
-    pub(super) fn needs_nothing(self) -> bool {
-        self.0 & EXITED == 0 && (self.0 & SEARCHING != 0 || self.top() == 0)
+    pub(super) fn nobody_sleeps(self) -> bool {
+        self.top() == 0
     }
 
     pub(super) fn is_searching(self) -> bool {
@@ -112,11 +111,15 @@ impl IdleWord {
     }
 
     /// Takes the last sleeper off the stack, with the searching credit; `None`
-    /// if nobody sleeps, somebody searches already, or the pool has exited.
-    pub(super) fn pick_sleeper(&self, seats: &Seats) -> Option<usize> {
+    /// if nobody sleeps, the pool has exited, or `unless` says so.
+    pub(super) fn pick_sleeper(
+        &self,
+        seats: &Seats,
+        unless: impl Fn(Idle) -> bool,
+    ) -> Option<usize> {
         let before = self.update(|idle| {
             let seat = idle.top().checked_sub(1)?;
-            if idle.is_searching() || idle.has_exited() {
+            if unless(idle) || idle.has_exited() {
                 return None;
             }
             // Relaxed: written before the exchange that made it the top, which

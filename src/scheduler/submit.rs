@@ -1,9 +1,18 @@
 //! A job comes in, and somebody is woken for it if need be.
 
+use super::idle::Idle;
 use super::{Scheduler, current};
 use crate::job::{Reason, Slot};
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Ordering, fence};
+
+/// So many jobs in the injector, while somebody is supposed to search, mean that
+/// the searcher has not come yet: it was just woken, and waits for the very
+/// processor that the submitter keeps busy. Until the operating system moves it
+/// to an idle one, 4 ms may pass; so the submitter wakes one more thread, which
+/// may have slept elsewhere. (2,000 jobs into a sleeping pool of two threads on
+/// two cores: 3,800 us without this, 220 us with it.)
+const BACKLOG: usize = if cfg!(loom) { 2 } else { 64 };
 
 impl Scheduler {
     /// Puts a job into the caller's own queue if it is one of the pool's
@@ -41,10 +50,14 @@ impl Scheduler {
             // Partner: the fence in `PoolThread::sleep`.
             fence(Ordering::SeqCst);
         }
-        if self.idle.load().needs_nothing() {
+        let idle = self.idle.load();
+        if idle.nobody_sleeps() {
             return false;
         }
-        self.wake_one()
+        if !idle.is_searching() {
+            return self.wake_one();
+        }
+        self.injector.len() >= BACKLOG && self.wake_another()
     }
 
     /// Wakes the last thread that fell asleep, handing it the searching credit,
@@ -54,7 +67,17 @@ impl Scheduler {
     /// instead, and each job resolved as closed.
     #[cold]
     pub(super) fn wake_one(&self) -> bool {
-        if let Some(seat) = self.idle.pick_sleeper(&self.seats) {
+        self.wake(Idle::is_searching)
+    }
+
+    /// As [`Scheduler::wake_one`], even if somebody searches.
+    #[cold]
+    fn wake_another(&self) -> bool {
+        self.wake(|_| false)
+    }
+
+    fn wake(&self, unless: impl Fn(Idle) -> bool) -> bool {
+        if let Some(seat) = self.idle.pick_sleeper(&self.seats, unless) {
             self.seats[seat].parker.unpark();
             return true;
         }

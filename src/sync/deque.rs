@@ -206,6 +206,12 @@ mod model {
             head >= tail
         }
 
+        pub(crate) fn len(&self) -> usize {
+            let tail = self.tail.load(Ordering::SeqCst);
+            let head = self.head.load(Ordering::SeqCst);
+            tail.saturating_sub(head)
+        }
+
         pub(crate) fn steal(&self) -> Steal<T> {
             self.remove(1).map(|mut jobs| jobs.remove(0))
         }
