@@ -112,7 +112,7 @@ impl std::error::Error for JoinError {}
 
 /// Why a pool could not be built. Each message names the value and what would
 /// be right.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The builder was asked for no thread at all, or for too many.
@@ -155,6 +155,13 @@ pub enum BuildError {
         /// What the first attempt said.
         source: io::Error,
     },
+}
+
+/// The whole sentence, for programs whose `main` returns the error.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BuildError({self})")
+    }
 }
 
 /// Time ran out before all of a closed pool's threads had ended; they go on,
