@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 
+use super::slice::Slice;
 use super::{Queues, Scheduler};
 use crate::job::{Reason, Slot};
 use crate::sync::deque::Steal;
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Arc, Ordering, fence, spin_loop};
-use crate::sys::slice;
 
 /// Of this many picks, one starts at the inbox and one takes the LIFO's oldest
 /// job. A prime, as in Go's scheduler and tokio's, so that it does not fall
@@ -23,6 +23,7 @@ pub(crate) struct PoolThread {
     picks: Cell<u32>,
     /// Where the next round over the siblings begins.
     victim: Cell<usize>,
+    slice: Slice,
 }
 
 impl PoolThread {
@@ -33,14 +34,15 @@ impl PoolThread {
             queues,
             picks: Cell::new(0),
             victim: Cell::new(index + 1),
+            slice: Slice::new(),
         }
     }
 
     /// Runs jobs until the pool is closed and empty.
     pub(super) fn work(&self) {
-        slice::long();
         loop {
             while let Some(slot) = self.pick() {
+                self.slice.at_work();
                 self.run(slot);
             }
             let Some(slot) = self.wait_for_work() else {
@@ -229,7 +231,7 @@ impl PoolThread {
     /// Who is woken here has the searching credit.
     fn sleep(&self, credit: bool) -> bool {
         let scheduler = &*self.scheduler;
-        slice::normal();
+        self.slice.to_sleep();
         scheduler
             .idle
             .fall_asleep(&scheduler.seats, self.index, credit);
@@ -249,7 +251,7 @@ impl PoolThread {
         seat.asleep.store(true, Ordering::Relaxed);
         seat.parker.park();
         seat.asleep.store(false, Ordering::Relaxed);
-        slice::long();
+        self.slice.awake();
         !scheduler.idle.load().has_exited()
     }
 }
