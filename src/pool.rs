@@ -188,6 +188,7 @@ impl Pool {
     /// not started give [`is_cancelled`](crate::JoinError::is_cancelled),
     /// fire-and-forget jobs go to
     /// [`on_reject`](crate::PoolBuilder::on_reject). Captures are dropped here.
+    /// Jobs that run go on, but what they spawn from now on is refused as closed.
     ///
     /// Does not wait for the jobs that run: follow it with
     /// [`shutdown_timeout`](Self::shutdown_timeout), or drop the pool.

@@ -245,8 +245,12 @@ fn what_a_running_job_spawns_after_shutdown_now_does_not_start() {
             there.send(()).unwrap();
             wait.recv().unwrap();
             let spawner = Spawner::current().unwrap();
-            spawner.execute(|| unreachable!("thrown away"));
-            spawner.spawn(|| unreachable!("cancelled"))
+            spawner.execute(|| unreachable!("refused"));
+            // Not even by who waits for it.
+            let joined = spawner.spawn(|| unreachable!("refused")).join();
+            let error: JoinError = Result::<(), _>::unwrap_err(joined);
+            assert!(error.is_closed());
+            spawner.spawn(|| unreachable!("refused"))
         });
         running.recv().unwrap();
         pool.shutdown_now();
@@ -254,7 +258,7 @@ fn what_a_running_job_spawns_after_shutdown_now_does_not_start() {
         let child: JoinHandle<()> = parent.join().unwrap();
         pool.shutdown_timeout(Duration::MAX).unwrap();
         assert!(child.is_finished());
-        assert!(child.join().unwrap_err().is_cancelled());
+        assert!(child.join().unwrap_err().is_closed());
         assert_eq!(pool.rejected_count(), 1);
     });
 }

@@ -267,18 +267,17 @@ thread_local! {
 fn spin_for(done: impl Fn() -> bool) {
     // In a thread's last destructors there is nothing to learn from.
     let skip = SKIP.try_with(Cell::get).unwrap_or(SKIPPED);
-    let next = match skip {
-        0 if (0..LOOKS).any(|_| {
-            done() || {
-                spin_loop();
-                false
-            }
-        }) =>
-        {
-            0
-        }
-        0 => SKIPPED,
-        waits => waits - 1,
+    let learn = |waits| {
+        let _ = SKIP.try_with(|skip| skip.set(waits));
     };
-    let _ = SKIP.try_with(|skip| skip.set(next));
+    if skip > 0 {
+        return learn(skip - 1);
+    }
+    for _ in 0..LOOKS {
+        if done() {
+            return;
+        }
+        spin_loop();
+    }
+    learn(SKIPPED);
 }

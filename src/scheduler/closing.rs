@@ -41,7 +41,7 @@ impl Scheduler {
     /// waits; a job that a thread is just fetching is cancelled by that thread.
     pub(crate) fn discard_backlog(&self) {
         // Before the sweep, so that what the sweep misses (jobs in the gap of a
-        // batch, nested spawns of jobs still running) is caught by `run`.
+        // batch, a nested spawn that was under way) is caught by `run`.
         self.discarding.store(true, Ordering::Relaxed);
         self.close();
         self.sweep(Reason::Cancelled);

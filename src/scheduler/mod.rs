@@ -5,7 +5,7 @@
 //! | [`submit`] | a job comes in, from outside or from inside a job |
 //! | [`pool_thread`] | what one thread of the pool does: pick, run, search, sleep |
 //! | [`search`] | how long a thread without work looks for some before it sleeps |
-//! | [`slice`] | when a thread asks for which time slice |
+//! | [`time_slice`] | when a thread asks for which time slice |
 //! | [`idle`] | the idle word: sleepers, searcher, closing |
 //! | [`closing`] | closing, throwing the backlog away, the last thread out |
 //! | [`current`] | which pool thread this is |
@@ -32,8 +32,8 @@ mod hooks;
 mod idle;
 mod pool_thread;
 mod search;
-mod slice;
 mod submit;
+mod time_slice;
 
 #[cfg(all(test, loom))]
 mod models;

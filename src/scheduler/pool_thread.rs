@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::slice::Slice;
+use super::time_slice::TimeSlice;
 use super::{Queues, Scheduler};
 use crate::job::{Reason, Slot};
 use crate::sync::deque::Steal;
@@ -23,7 +23,7 @@ pub(crate) struct PoolThread {
     picks: Cell<u32>,
     /// Where the next round over the siblings begins.
     victim: Cell<usize>,
-    slice: Slice,
+    time_slice: TimeSlice,
 }
 
 impl PoolThread {
@@ -34,7 +34,7 @@ impl PoolThread {
             queues,
             picks: Cell::new(0),
             victim: Cell::new(index + 1),
-            slice: Slice::new(),
+            time_slice: TimeSlice::new(),
         }
     }
 
@@ -42,7 +42,7 @@ impl PoolThread {
     pub(super) fn work(&self) {
         loop {
             while let Some(slot) = self.pick() {
-                self.slice.at_work();
+                self.time_slice.at_work();
                 self.run(slot);
             }
             let Some(slot) = self.wait_for_work() else {
@@ -231,7 +231,7 @@ impl PoolThread {
     /// Who is woken here has the searching credit.
     fn sleep(&self, credit: bool) -> bool {
         let scheduler = &*self.scheduler;
-        self.slice.to_sleep();
+        self.time_slice.to_sleep();
         scheduler
             .idle
             .fall_asleep(&scheduler.seats, self.index, credit);
@@ -251,7 +251,7 @@ impl PoolThread {
         seat.asleep.store(true, Ordering::Relaxed);
         seat.parker.park();
         seat.asleep.store(false, Ordering::Relaxed);
-        self.slice.awake();
+        self.time_slice.awake();
         !scheduler.idle.load().has_exited()
     }
 }

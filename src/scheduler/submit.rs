@@ -23,6 +23,7 @@ impl Scheduler {
     #[inline]
     pub(crate) fn submit(&self, slot: Slot) -> Result<bool, Slot> {
         match current::of(self) {
+            Some(_) if self.is_discarding() => Err(slot),
             Some(thread) => {
                 thread.queues.lifo.push(slot);
                 Ok(self.notice())

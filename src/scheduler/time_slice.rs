@@ -16,14 +16,14 @@ use crate::sys::slice;
 const LITTLE: Duration = Duration::from_micros(100);
 
 /// One pool thread's slice.
-pub(super) struct Slice {
+pub(super) struct TimeSlice {
     is_long: Cell<bool>,
     awake_since: Cell<Instant>,
     /// The thread was busy for longer than [`LITTLE`] when it was last awake.
     was_busy: Cell<bool>,
 }
 
-impl Slice {
+impl TimeSlice {
     pub(super) fn new() -> Self {
         Self {
             is_long: Cell::new(false),
