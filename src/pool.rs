@@ -77,8 +77,9 @@ impl Pool {
         self.spawner.spawn(f)
     }
 
-    /// Hands `f` over, fire and forget: no handle, and nothing allocated if `f`
-    /// captures at most 56 bytes.
+    /// Hands `f` over, fire and forget: no handle, and nothing boxed if `f`
+    /// captures at most 56 bytes. (The queue itself takes a block of memory for
+    /// every 63 jobs from outside.)
     ///
     /// Never blocks, never runs `f` here. A panic in `f` reaches
     /// [`on_panic`](crate::PoolBuilder::on_panic); on a closed pool, `f` itself

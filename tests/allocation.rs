@@ -218,3 +218,21 @@ fn cancelled_jobs_use_cells_again() {
         assert!(count <= BLOCKS + JOBS / 4, "{count} allocations");
     });
 }
+
+/// The same inside one long job, whose thread gets round to its queue only when
+/// the job ends.
+#[test]
+fn jobs_that_their_parent_cancels_use_cells_again_at_once() {
+    alone(|pool| {
+        let count = pool.spawn(|| {
+            let spawner = Spawner::current().unwrap();
+            allocations(|| {
+                for i in 0..JOBS {
+                    spawner.spawn(move || i).cancel();
+                }
+            })
+        });
+        let count = count.join().unwrap();
+        assert!(count <= BLOCKS + SLACK, "{count} allocations");
+    });
+}

@@ -3,10 +3,9 @@
 
 mod common;
 
-use std::collections::HashSet;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
 use std::thread;
 
 use common::{Occupied, for_each_size, on_each_size, watched};
@@ -140,7 +139,7 @@ fn threads_carry_the_names_they_were_given() {
             .thread_name(|index| format!("hauler {index}"))
             .build()
             .unwrap();
-        let names = one_on_each(&pool, || thread::current().name().unwrap().to_owned());
+        let names = common::one_on_each(&pool, || thread::current().name().unwrap().to_owned());
         assert_eq!(names, (0..threads).map(|i| format!("hauler {i}")).collect());
     });
 }
@@ -149,7 +148,7 @@ fn threads_carry_the_names_they_were_given() {
 #[test]
 fn threads_are_called_windlass_by_default() {
     on_each_size(|pool| {
-        let names = one_on_each(&pool, || thread::current().name().unwrap().to_owned());
+        let names = common::one_on_each(&pool, || thread::current().name().unwrap().to_owned());
         let expected = (0..pool.num_threads()).map(|i| format!("windlass-{i}"));
         assert_eq!(names, expected.collect());
     });
@@ -180,7 +179,7 @@ fn a_name_the_system_cannot_take_is_an_error_that_shows_it() {
 fn every_thread_knows_its_index_and_others_have_none() {
     on_each_size(|pool| {
         assert_eq!(current_thread_index(), None);
-        let indices = one_on_each(&pool, || current_thread_index().unwrap());
+        let indices = common::one_on_each(&pool, || current_thread_index().unwrap());
         assert_eq!(indices, (0..pool.num_threads()).collect());
     });
 }
@@ -278,22 +277,4 @@ fn everything_can_be_shown() {
         assert!(format!("{handle:?}").contains("is_finished: true"));
         assert!(format!("{:?}", handle.cancel_handle()).contains("is_finished: true"));
     });
-}
-
-/// What `ask` says on each thread of an idle pool.
-fn one_on_each<T>(pool: &Pool, ask: fn() -> T) -> HashSet<T>
-where
-    T: Send + Eq + std::hash::Hash + 'static,
-{
-    let all_there = Arc::new(Barrier::new(pool.num_threads()));
-    let jobs: Vec<_> = (0..pool.num_threads())
-        .map(|_| {
-            let there = Arc::clone(&all_there);
-            pool.spawn(move || {
-                there.wait();
-                ask()
-            })
-        })
-        .collect();
-    jobs.into_iter().map(|job| job.join().unwrap()).collect()
 }

@@ -7,7 +7,6 @@
 
 mod common;
 
-use std::any::Any;
 use std::panic::{panic_any, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -17,20 +16,6 @@ use common::{
     thread_ids, until, watched,
 };
 use windlass::{JoinError, Pool, Spawner};
-
-type Payload = Box<dyn Any + Send>;
-
-/// A pool whose stray panics arrive in the channel.
-fn pool_with_panics(threads: usize) -> (Pool, mpsc::Receiver<Payload>) {
-    hush();
-    let (give, panics) = mpsc::channel();
-    let pool = Pool::builder()
-        .num_threads(threads)
-        .on_panic(move |payload| give.send(payload).unwrap())
-        .build()
-        .unwrap();
-    (pool, panics)
-}
 
 /// The text of the panic that the error stands for.
 fn message(error: JoinError) -> String {
@@ -42,7 +27,7 @@ fn message(error: JoinError) -> String {
 #[test]
 fn a_panic_reaches_its_own_handle_and_nothing_else() {
     for_each_size(|threads| {
-        let (pool, panics) = pool_with_panics(threads);
+        let (pool, panics) = common::pool_with_panics(threads);
         let ids = thread_ids(&pool);
         let jobs: Vec<_> = (0..300)
             .map(|i| {
@@ -68,7 +53,7 @@ fn a_panic_reaches_its_own_handle_and_nothing_else() {
 #[test]
 fn a_payload_comes_through_as_it_is() {
     for_each_size(|threads| {
-        let (pool, _panics) = pool_with_panics(threads);
+        let (pool, _panics) = common::pool_with_panics(threads);
         let error = pool
             .spawn(|| -> () { panic_any(77_u64) })
             .join()
@@ -94,7 +79,7 @@ fn a_payload_comes_through_as_it_is() {
 #[test]
 fn a_panic_of_a_detached_job_reaches_the_hook_and_the_counter() {
     for_each_size(|threads| {
-        let (pool, panics) = pool_with_panics(threads);
+        let (pool, panics) = common::pool_with_panics(threads);
         let ids = thread_ids(&pool);
         for i in 0..100 {
             pool.execute(move || panic!("{EXPECTED} {i}"));
@@ -151,7 +136,7 @@ fn a_panic_that_nobody_sees_is_one_line_on_stderr() {
 #[test]
 fn a_result_whose_drop_panics_harms_no_thread() {
     for_each_size(|threads| {
-        let (pool, panics) = pool_with_panics(threads);
+        let (pool, panics) = common::pool_with_panics(threads);
         let ids = thread_ids(&pool);
 
         // Nobody wants it: the pool drops it, and the hook hears of it.
@@ -174,7 +159,7 @@ fn a_result_whose_drop_panics_harms_no_thread() {
 #[test]
 fn a_capture_whose_drop_panics_is_a_panic_of_its_job() {
     for_each_size(|threads| {
-        let (pool, panics) = pool_with_panics(threads);
+        let (pool, panics) = common::pool_with_panics(threads);
         let ids = thread_ids(&pool);
 
         let bomb = Bomb;
@@ -217,7 +202,7 @@ fn a_capture_whose_drop_panics_is_a_panic_of_its_job() {
 #[test]
 fn a_job_cancelled_with_a_panicking_capture_stays_cancelled() {
     for_each_size(|threads| {
-        let (pool, _panics) = pool_with_panics(threads);
+        let (pool, _panics) = common::pool_with_panics(threads);
         let occupied = Occupied::all(&pool);
         let bomb = Bomb;
         let cancelled = pool.spawn(move || drop(bomb));
@@ -237,7 +222,7 @@ fn a_job_cancelled_with_a_panicking_capture_stays_cancelled() {
 fn captures_whose_drops_panic_do_not_hold_up_a_shutdown() {
     for_each_size(|threads| {
         for way in 0..2 {
-            let (pool, panics) = pool_with_panics(threads);
+            let (pool, panics) = common::pool_with_panics(threads);
             let occupied = Occupied::all(&pool);
             let handles: Vec<_> = (0..10)
                 .map(|_| {
@@ -358,7 +343,7 @@ fn hooks_that_panic_harm_nobody() {
 #[test]
 fn a_panic_in_a_job_run_by_its_waiter_stays_that_jobs() {
     for_each_size(|threads| {
-        let (pool, panics) = pool_with_panics(threads);
+        let (pool, panics) = common::pool_with_panics(threads);
         let ids = thread_ids(&pool);
         let outer = pool.spawn(|| {
             let spawner = Spawner::current().unwrap();

@@ -173,12 +173,7 @@ impl Drop for Faulty {
 fn a_panicking_waker_costs_neither_the_thread_nor_the_result() {
     common::hush();
     common::for_each_size(|threads| {
-        let (give, panics) = mpsc::channel();
-        let pool = Pool::builder()
-            .num_threads(threads)
-            .on_panic(move |payload| give.send(payload).unwrap())
-            .build()
-            .unwrap();
+        let (pool, panics) = common::pool_with_panics(threads);
         let ids = thread_ids(&pool);
         for (count, in_wake) in [true, false].into_iter().enumerate() {
             let (go, mut handle) = gated(&pool);

@@ -159,7 +159,11 @@ impl<T> JoinHandle<T> {
     /// the `Drop` of a capture panic, the handle gives that panic instead, and
     /// this call still returns `true`.
     pub fn cancel(&self) -> bool {
-        self.end.cancel()
+        let cancelled = self.end.cancel();
+        if cancelled && self.pool.is_current() {
+            clear_tombstones();
+        }
+        cancelled
     }
 
     /// The power to cancel, to be kept when the handle is awaited or given to a
@@ -219,7 +223,7 @@ impl<T> JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if self.cancel_on_drop {
-            self.end.cancel();
+            self.cancel();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the queues hold: 64 bytes, one cache line's worth.
 //!
 //! A fire-and-forget closure of up to 56 bytes lies in the slot itself, so
-//! that handing it over allocates nothing; a larger one is boxed. A job with a
+//! that handing it over allocates nothing of its own; a larger one is boxed. A job with a
 //! handle is one pointer, the queue's end of its cell.
 //!
 //! # Safety

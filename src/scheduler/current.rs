@@ -51,8 +51,8 @@ impl PoolId {
     }
 }
 
-/// This thread ran a job that it had been waiting for; if it is a pool thread,
-/// it tidies up after that.
+/// This thread claimed a job that may be its own child, to run it or to cancel
+/// it; if it is a pool thread, it tidies up after that.
 pub(crate) fn clear_tombstones() {
     if let Some(thread) = current(Rc::clone) {
         thread.clear_tombstones();

@@ -84,9 +84,9 @@ impl PoolThread {
         }
     }
 
-    /// Lets go of tombstones on top of this thread's LIFO: a job that joins its
-    /// children one after another claims each, and would leave them all there
-    /// until it ends.
+    /// Lets go of tombstones on top of this thread's LIFO: a job that joins or
+    /// cancels its children one after another claims each, and would leave them
+    /// all there until it ends.
     pub(super) fn clear_tombstones(&self) {
         while let Some(slot) = self.queues.lifo.pop() {
             if !slot.is_tombstone() {

@@ -6,8 +6,8 @@ use crate::job::{Reason, Slot};
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Ordering, fence};
 
-/// So many jobs in the injector, while somebody is supposed to search, mean that
-/// the searcher has not come yet: it was just woken, and waits for the very
+/// So many jobs in the injector for each thread that is awake, while somebody is
+/// supposed to search, mean that the searcher has not come yet: it was just woken, and waits for the very
 /// processor that the submitter keeps busy. Until the operating system moves it
 /// to an idle one, 4 ms may pass; so the submitter wakes one more thread, which
 /// may have slept elsewhere. (2,000 jobs into a sleeping pool of two threads on
@@ -58,7 +58,8 @@ impl Scheduler {
         if !idle.is_searching() {
             return self.wake_one();
         }
-        self.injector.len() >= BACKLOG && self.wake_another()
+        let awake = self.num_threads() - idle.asleep();
+        self.injector.len() >= BACKLOG * awake && self.wake_another()
     }
 
     /// Wakes the last thread that fell asleep, handing it the searching credit,

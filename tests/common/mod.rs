@@ -26,6 +26,18 @@ pub(crate) fn pool(threads: usize) -> Pool {
     Pool::builder().num_threads(threads).build().unwrap()
 }
 
+/// A pool whose stray panics arrive in the channel.
+pub(crate) fn pool_with_panics(threads: usize) -> (Pool, mpsc::Receiver<Box<dyn Any + Send>>) {
+    hush();
+    let (give, panics) = mpsc::channel();
+    let pool = Pool::builder()
+        .num_threads(threads)
+        .on_panic(move |payload| give.send(payload).unwrap())
+        .build()
+        .unwrap();
+    (pool, panics)
+}
+
 /// Runs `body` once with a pool of each size, under the watchdog.
 pub(crate) fn on_each_size(body: impl Fn(Pool) + Send + 'static) {
     for_each_size(move |threads| body(pool(threads)));
@@ -94,19 +106,27 @@ impl Occupied {
     }
 }
 
-/// The threads of a pool, which must be idle: one job on each.
-pub(crate) fn thread_ids(pool: &Pool) -> HashSet<ThreadId> {
+/// What `ask` says on each thread of an idle pool.
+pub(crate) fn one_on_each<T>(pool: &Pool, ask: fn() -> T) -> HashSet<T>
+where
+    T: Send + Eq + std::hash::Hash + 'static,
+{
     let all_there = Arc::new(Barrier::new(pool.num_threads()));
     let jobs: Vec<_> = (0..pool.num_threads())
         .map(|_| {
             let there = Arc::clone(&all_there);
             pool.spawn(move || {
                 there.wait();
-                thread::current().id()
+                ask()
             })
         })
         .collect();
     jobs.into_iter().map(|job| job.join().unwrap()).collect()
+}
+
+/// The threads of a pool, which must be idle.
+pub(crate) fn thread_ids(pool: &Pool) -> HashSet<ThreadId> {
+    one_on_each(pool, || thread::current().id())
 }
 
 /// Counts its drops, and remembers on which threads they happened.
