@@ -65,38 +65,62 @@
 //! * **Fair.** No job waits for ever behind others, nested or not.
 //! * **Quiet.** An idle pool uses no CPU.
 
+mod broadcast;
+mod buffer;
 mod builder;
 #[cfg(doctest)]
 mod compile_fail;
+#[cfg(doctest)]
+mod compile_fail_messages;
 mod config;
 mod crew;
+mod each_thread;
+mod environment;
 mod error;
 mod handle;
 mod job;
 mod main_loop;
 mod metrics;
 mod pool;
+mod port;
+mod progress;
 mod scheduler;
 mod spawner;
 mod sync;
 mod sys;
 mod util;
+mod worker;
 
 /// The README's programs, compiled and run.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub use self::broadcast::Broadcast;
+pub use self::buffer::{
+    Part, SharedArray, SharedBuffer, SharedInteger, SplitError, ViewError, WaitAsync, WaitOutcome,
+    Whole,
+};
 pub use self::builder::PoolBuilder;
 pub use self::crew::Shortfall;
+pub use self::each_thread::ThreadState;
 pub use self::error::{BuildError, JoinError, StillRunning};
 pub use self::handle::{CancelHandle, JoinHandle};
 #[cfg(unix)]
 pub use self::main_loop::Pollable;
-pub use self::main_loop::{KeepAlive, MainLoop, PostError, Remote, SourceId};
+pub use self::main_loop::{KeepAlive, MainLoop, MessageSource, Remote, SourceId};
 pub use self::pool::{Pool, Shutdown, current_thread_index};
+pub use self::port::{
+    Closed, Iter, MessageStream, Port, PostError, PostFuture, RecvError, RecvFuture,
+    bounded_channel, channel,
+};
+pub use self::progress::{JobBuilder, Progress, ProgressBuilder, ProgressHandle};
 pub use self::scheduler::RejectedJob;
 pub use self::spawner::Spawner;
+pub use self::worker::{
+    BoxError, CurrentWorker, DedicatedBuilder, Exit, Exited, Parent, Restart, Worker,
+    WorkerBuilder, WorkerError, WorkerId, current_worker, is_main_thread,
+};
 
 /// Asks the operating system for a short time slice for this thread, so that it
 /// runs at once when it wakes, even with every core busy; whether the request

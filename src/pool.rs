@@ -7,12 +7,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::broadcast::Broadcast;
 use crate::crew::{Crew, Shortfall};
+use crate::each_thread::ThreadState;
+use crate::environment::{Environment, environment_methods};
 use crate::error::{BuildError, StillRunning};
 use crate::handle::JoinHandle;
+use crate::progress::JobBuilder;
 use crate::scheduler::current_index;
 use crate::spawner::Spawner;
 use crate::sync::Arc;
+use crate::worker::{BoxError, Parent, Worker};
 
 /// A fixed crew of threads that hauls CPU-bound work, and their owner.
 ///
@@ -113,6 +118,89 @@ impl Pool {
         self.spawner.clone()
     }
 
+    /// Starts a worker that is a function of messages; see [`Worker`]. Never
+    /// blocks, and costs about as much as a job.
+    ///
+    /// ```
+    /// use windlass::{Parent, Pool};
+    ///
+    /// let pool = Pool::new()?;
+    /// let square = pool.worker(|n: u64, parent: &Parent<u64>| {
+    ///     let _ = parent.post(n * n);
+    /// });
+    /// square.post(12)?;
+    /// assert_eq!(square.recv()?, 144);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn worker<In, Out, H>(&self, handler: H) -> Worker<In, Out>
+    where
+        In: Send + 'static,
+        Out: Send + 'static,
+        H: FnMut(In, &Parent<Out>) + Send + 'static,
+    {
+        self.spawner.worker(handler)
+    }
+
+    /// As [`worker`](Self::worker), for a handler that can fail. See
+    /// [`Spawner::try_worker`].
+    pub fn try_worker<In, Out, H>(&self, handler: H) -> Worker<In, Out>
+    where
+        In: Send + 'static,
+        Out: Send + 'static,
+        H: FnMut(In, &Parent<Out>) -> Result<(), BoxError> + Send + 'static,
+    {
+        self.spawner.try_worker(handler)
+    }
+
+    /// A job with more to say about it than a closure: one that reports
+    /// progress.
+    pub fn job(&self) -> JobBuilder {
+        self.spawner.job()
+    }
+
+    /// Joins the pool's channel of that name; see [`Broadcast`]. Never blocks.
+    pub fn broadcast<T: Clone + Send + 'static>(&self, name: &str) -> Broadcast<T> {
+        self.spawner.broadcast(name)
+    }
+
+    /// Runs `f` once on every pool thread, with the thread's index; the handles
+    /// are in the order of the threads. Never blocks: a busy thread comes to it
+    /// within 61 jobs.
+    ///
+    /// Inside a job, `join` on the handle of another thread waits for that thread
+    /// to come to it: two jobs that wait for each other's threads in this way
+    /// wait for ever. Await the handles, or join them outside.
+    ///
+    /// ```
+    /// let pool = windlass::Pool::builder().num_threads(2).build()?;
+    /// let handles = pool.on_each_thread(|index| index * 10);
+    /// let results: Result<Vec<_>, _> = handles.into_iter().map(|handle| handle.join()).collect();
+    /// assert_eq!(results?, [0, 10]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_each_thread<F, T>(&self, f: F) -> Vec<JoinHandle<T>>
+    where
+        F: Fn(usize) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.spawner.on_each_thread(f)
+    }
+
+    /// A value that each pool thread has one of, made by `init` when the thread
+    /// first asks for it; see [`ThreadState`].
+    pub fn thread_state<T: 'static>(
+        &self,
+        init: impl Fn() -> T + Send + Sync + 'static,
+    ) -> ThreadState<T> {
+        self.spawner.thread_state(init)
+    }
+
+    environment_methods!("the pool");
+
+    fn environment(&self) -> &Environment {
+        self.spawner.scheduler.environment()
+    }
+
     /// How many threads the pool has.
     #[must_use]
     pub fn num_threads(&self) -> usize {
@@ -211,6 +299,12 @@ impl Pool {
     /// ```
     pub fn shutdown_now(&self) {
         self.crew.scheduler().discard_backlog();
+    }
+}
+
+impl AsRef<Spawner> for Pool {
+    fn as_ref(&self) -> &Spawner {
+        &self.spawner
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use crate::environment::{Environment, environment_methods};
 use crate::handle::JoinHandle;
 use crate::job::{Reason, Slot, new_cell};
 use crate::scheduler::{Scheduler, current_scheduler};
@@ -77,6 +78,12 @@ impl Spawner {
         }
     }
 
+    environment_methods!("the pool");
+
+    fn environment(&self) -> &Environment {
+        self.scheduler.environment()
+    }
+
     /// Whether the pool takes no more jobs from outside: it was shut down or
     /// dropped. Once `true`, it stays so.
     #[must_use]
@@ -88,6 +95,12 @@ impl Spawner {
     #[must_use]
     pub fn num_threads(&self) -> usize {
         self.scheduler.num_threads()
+    }
+}
+
+impl AsRef<Self> for Spawner {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -3,12 +3,15 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
 use windlass::{
-    BuildError, CancelHandle, JoinError, JoinHandle, KeepAlive, MainLoop, Pool, PoolBuilder,
-    PostError, RejectedJob, Remote, Shortfall, Shutdown, SourceId, Spawner, StillRunning,
+    Broadcast, BuildError, CancelHandle, CurrentWorker, Exit, Exited, JoinError, JoinHandle,
+    KeepAlive, MainLoop, MessageStream, Parent, Pool, PoolBuilder, Port, PostError, Progress,
+    ProgressHandle, RecvError, RejectedJob, Remote, Shortfall, Shutdown, SourceId, Spawner,
+    StillRunning, ThreadState, Worker, WorkerError,
 };
 
 /// Fails to compile unless the type has all of the traits.
@@ -46,7 +49,7 @@ fn the_table_of_auto_traits_holds() {
     is_not!(JoinHandle<u32>: Clone);
     // A handle gives its result to one, so that the result need not be `Sync`,
     // nor movable in memory.
-    is!(JoinHandle<std::cell::Cell<u32>>: Send, Sync, Unpin);
+    is!(JoinHandle<Cell<u32>>: Send, Sync, Unpin);
     is!(JoinHandle<std::marker::PhantomPinned>: Send, Sync, Unpin);
     is_not!(JoinHandle<Rc<u32>>: Send, Sync);
     is!(CancelHandle: Clone, Send, Sync, Unpin);
@@ -55,6 +58,17 @@ fn the_table_of_auto_traits_holds() {
     is!(Remote: Clone, Send, Sync, Unpin);
     is!(KeepAlive: Send, Sync, Unpin);
     is!(SourceId: Copy, Eq, Send, Sync);
+    is!(Port<Cell<u8>, Cell<u8>>: Send, Sync, Unpin);
+    is!(Worker<Cell<u8>, Cell<u8>>: Send, Sync, Unpin);
+    is!(Parent<Cell<u8>>: Clone, Send, Sync, Unpin);
+    is!(Broadcast<String>: Send, Sync, Unpin);
+    is!(ThreadState<Rc<u8>>: Clone, Send, Sync, Unpin);
+    is!(ProgressHandle<Cell<u8>, Cell<u8>>: Send, Sync, Unpin, Future);
+    is!(Progress<Cell<u8>>: Send, Sync, Unpin);
+    is!(MessageStream<Cell<u8>>: Send, Unpin);
+    is!(Exited: Send, Sync, Unpin, Future);
+    is!(Exit: Clone, Send, Sync);
+    is!(CurrentWorker: Clone, Send, Sync);
     #[cfg(unix)]
     is!(windlass::Pollable: Send, Sync, std::os::fd::AsFd);
 }
@@ -65,7 +79,9 @@ fn errors_are_send_sync_and_static() {
     is!(JoinError: std::error::Error, Send, Sync);
     is!(BuildError: std::error::Error, Send, Sync);
     is!(StillRunning: std::error::Error, Send, Sync, Clone, Eq);
-    is!(PostError: std::error::Error, Send, Sync);
+    is!(PostError<Cell<u8>>: std::error::Error, Send, Sync);
+    is!(RecvError: std::error::Error, Send, Sync, Copy, Eq);
+    is!(WorkerError: std::error::Error, Send, Sync, Clone);
 }
 
 /// Who may pass through `catch_unwind` without `AssertUnwindSafe`: plain values.

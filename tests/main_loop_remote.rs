@@ -89,10 +89,10 @@ fn a_post_to_a_loop_that_is_gone_gives_the_closure_back() {
     assert!(remote.is_closed());
     let ran = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&ran);
-    let error: PostError = remote
+    let error: PostError<_> = remote
         .post(move |_| _ = count.fetch_add(1, Ordering::SeqCst))
         .unwrap_err();
-    assert_eq!(error.to_string(), "the main loop is gone");
+    assert_eq!(error.to_string(), "nobody is left to receive the message");
     error.into_inner()(&MainLoop::new());
     assert_eq!(ran.load(Ordering::SeqCst), 1);
 }

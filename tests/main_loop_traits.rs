@@ -8,7 +8,7 @@ fn send_and_sync<T: Send + Sync>() {}
 fn what_other_threads_hold_is_send_and_sync() {
     send_and_sync::<Remote>();
     send_and_sync::<KeepAlive>();
-    send_and_sync::<PostError>();
+    send_and_sync::<PostError<Box<dyn FnOnce(&MainLoop) + Send>>>();
     send_and_sync::<SourceId>();
     #[cfg(unix)]
     send_and_sync::<windlass::Pollable>();
@@ -50,11 +50,11 @@ fn an_error_passes_through_an_applications_own() {
     }
     assert_eq!(
         application().unwrap_err().to_string(),
-        "the main loop is gone"
+        "nobody is left to receive the message"
     );
 }
 
-fn refused() -> PostError {
+fn refused() -> PostError<Box<dyn FnOnce(&MainLoop) + Send>> {
     let remote = MainLoop::new().remote();
     remote.post(|_| ()).unwrap_err()
 }

@@ -27,5 +27,5 @@ mod models;
 mod tests;
 
 pub(crate) use self::ends::{CancelEnd, Completion, HandleEnd, new_cell};
-pub(crate) use self::slot::{Slot, Verdict};
+pub(crate) use self::slot::{Slot, Turn, Verdict};
 pub(crate) use self::state::Reason;

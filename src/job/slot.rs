@@ -2,7 +2,8 @@
 //!
 //! A fire-and-forget closure of up to 56 bytes lies in the slot itself, so
 //! that handing it over allocates nothing of its own; a larger one is boxed. A job with a
-//! handle is one pointer, the queue's end of its cell.
+//! handle is one pointer, the queue's end of its cell. A turn of something that
+//! lives on after it is a counted reference to that.
 //!
 //! # Safety
 //! `space` holds a value of the type that `vtable` was made for, from
@@ -17,6 +18,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 
 use super::ends::CellJob;
 use super::state::Reason;
+use crate::sync::Arc;
 use crate::util::{PanicPayload, catch};
 
 /// Room for what a slot carries.
@@ -39,18 +41,36 @@ pub(crate) enum Verdict {
     Untold(Slot),
 }
 
+/// Something that lives on after its turn on a pool thread, as workers do.
+pub(crate) trait Turn: Send + Sync + 'static {
+    /// Takes its turn. Does not panic.
+    fn run(self: Arc<Self>);
+
+    /// There will be no turn, and never another one. Does not panic.
+    fn refuse(self: Arc<Self>);
+}
+
 /// What a slot can do with what it carries. The pointers are to the `space` of
 /// a slot whose value is not used again.
 struct VTable {
     run: unsafe fn(*mut Space) -> Result<(), PanicPayload>,
     drop: unsafe fn(*mut Space),
-    /// Whether it is a [`CellJob`].
-    has_handle: bool,
+    kind: Kind,
 }
 
-/// The two kinds of job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A fire-and-forget closure, boxed or not.
+    Detached,
+    /// A [`CellJob`].
+    Handle,
+    /// A [`TurnJob`].
+    Turn,
+}
+
+/// The kinds of job.
 trait Work: Send + 'static {
-    const HAS_HANDLE: bool;
+    const KIND: Kind;
     fn run(self) -> Result<(), PanicPayload>;
 }
 
@@ -58,7 +78,7 @@ trait Work: Send + 'static {
 struct Detached<F>(F);
 
 impl<F: FnOnce() + Send + 'static> Work for Detached<F> {
-    const HAS_HANDLE: bool = false;
+    const KIND: Kind = Kind::Detached;
 
     #[inline]
     fn run(self) -> Result<(), PanicPayload> {
@@ -67,7 +87,7 @@ impl<F: FnOnce() + Send + 'static> Work for Detached<F> {
 }
 
 impl Work for CellJob {
-    const HAS_HANDLE: bool = true;
+    const KIND: Kind = Kind::Handle;
 
     #[inline]
     fn run(self) -> Result<(), PanicPayload> {
@@ -75,11 +95,27 @@ impl Work for CellJob {
     }
 }
 
+/// A turn in a queue.
+struct TurnJob(Arc<dyn Turn>);
+
+impl Work for TurnJob {
+    const KIND: Kind = Kind::Turn;
+
+    #[inline]
+    fn run(self) -> Result<(), PanicPayload> {
+        self.0.run();
+        Ok(())
+    }
+}
+
 impl<W: Work> Work for Box<W> {
-    // `refuse` and `is_tombstone` read a `CellJob` from the space, not a box.
-    const HAS_HANDLE: bool = {
-        assert!(!W::HAS_HANDLE, "a job with a handle is never boxed");
-        false
+    // The other kinds are read from the space itself, not from a box.
+    const KIND: Kind = {
+        assert!(
+            matches!(W::KIND, Kind::Detached),
+            "only a closure is ever boxed"
+        );
+        Kind::Detached
     };
 
     #[inline]
@@ -106,6 +142,11 @@ impl Slot {
         Self::inline(job)
     }
 
+    /// A turn of something that lives on.
+    pub(crate) fn turn(turn: Arc<dyn Turn>) -> Self {
+        Self::inline(TurnJob(turn))
+    }
+
     /// Runs the job. `Err` is a panic that no handle will see.
     #[inline]
     pub(crate) fn run(self) -> Result<(), PanicPayload> {
@@ -118,24 +159,31 @@ impl Slot {
     /// Whether there is nothing left to run: the job was claimed elsewhere.
     #[inline]
     pub(crate) fn is_tombstone(&self) -> bool {
-        if !self.vtable.has_handle {
+        if self.vtable.kind != Kind::Handle {
             return false;
         }
-        // SAFETY: `has_handle` is true for `CellJob` only, which is small
-        // enough to lie in the space itself.
+        // SAFETY: of this kind is `CellJob` only, which is small enough to lie
+        // in the space itself.
         let job = unsafe { &*self.space.as_ptr().cast::<CellJob>() };
         job.is_tombstone()
     }
 
     /// Tells the job's handle that it will not run, if it has one.
     pub(crate) fn refuse(self, reason: Reason) -> Verdict {
-        if !self.vtable.has_handle {
+        if self.vtable.kind == Kind::Detached {
             return Verdict::Untold(self);
         }
         let slot = ManuallyDrop::new(self);
-        // SAFETY: `has_handle` is true for `CellJob` only, which is small
-        // enough to lie in the space itself, and the slot is not used again.
-        let job = unsafe { slot.space.as_ptr().cast::<CellJob>().read() };
+        let space = slot.space.as_ptr();
+        if slot.vtable.kind == Kind::Turn {
+            // SAFETY: of this kind is `TurnJob` only, which is small enough to
+            // lie in the space itself, and the slot is not used again.
+            let TurnJob(turn) = unsafe { space.cast::<TurnJob>().read() };
+            turn.refuse();
+            return Verdict::Told(Ok(()));
+        }
+        // SAFETY: as above; of the kind that is left is `CellJob` only.
+        let job = unsafe { space.cast::<CellJob>().read() };
         Verdict::Told(job.refuse(reason))
     }
 
@@ -172,7 +220,7 @@ impl<W: Work> OfType<W> {
     const VTABLE: VTable = VTable {
         run: Self::run,
         drop: Self::drop,
-        has_handle: W::HAS_HANDLE,
+        kind: W::KIND,
     };
 
     /// Safety: see [`VTable`]; the space holds a `W`.
@@ -191,3 +239,4 @@ impl<W: Work> OfType<W> {
 }
 
 const _: () = assert!(size_of::<CellJob>() <= size_of::<Space>());
+const _: () = assert!(size_of::<TurnJob>() <= size_of::<Space>());

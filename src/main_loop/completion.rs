@@ -1,18 +1,14 @@
 //! Futures whose completion the loop waits for.
 //!
 //! A source is one allocation for the future and its callback, and one for the
-//! waker. The waker goes through the inbox itself, by its own reference: a
-//! wake-up allocates nothing, and while it is queued further wake-ups do
-//! nothing.
+//! waker.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 
 use super::MainLoop;
 use super::id::SourceId;
-use super::shared::{Event, Shared};
 use super::sources::{PutBack, Source};
-use crate::sync::{Arc, AtomicBool, Ordering};
 use crate::util::{PanicPayload, catch, discard};
 
 /// A future that gives its value together with the callback that wants it.
@@ -61,44 +57,6 @@ where
             callback(main, value);
             true
         })
-    }
-}
-
-/// Wakes one completion, from any thread, for as long as anybody cares to.
-///
-/// # Memory ordering
-/// The swaps of `queued` form one chain: what a waking thread did is visible
-/// to the poll that follows, whether its own swap queued the event (the
-/// channel passes it on) or found it queued (its Release is seen by the
-/// Acquire in [`CompletionWaker::reset`]).
-pub(super) struct CompletionWaker {
-    id: SourceId,
-    /// Set if this waker lies in the inbox.
-    queued: AtomicBool,
-    shared: Arc<Shared>,
-}
-
-impl CompletionWaker {
-    /// Lets the next wake-up queue the waker again. Before the poll: a wake-up
-    /// during the poll must not be lost.
-    fn reset(&self) {
-        self.queued.swap(false, Ordering::AcqRel);
-    }
-}
-
-impl Wake for CompletionWaker {
-    fn wake(self: Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
-            // Nobody is left to be told if the loop is gone.
-            let shared = Arc::clone(&self.shared);
-            let _ = shared.send(Event::Ready(self));
-        }
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::AcqRel) {
-            let _ = self.shared.send(Event::Ready(Arc::clone(self)));
-        }
     }
 }
 
@@ -158,35 +116,7 @@ impl MainLoop {
         id
     }
 
-    /// Polls the future of `signal`, which came out of the inbox, and counts
-    /// its callback if that was run.
-    pub(super) fn run_completion(&self, signal: Arc<CompletionWaker>, ran: &mut usize) {
-        let id = signal.id;
-        signal.reset();
-        let mut sources = self.sources.borrow_mut();
-        match sources.get_mut(id) {
-            Some(Source::Pending { future, woken }) => match future.take() {
-                Some(future) => {
-                    drop(sources);
-                    self.poll_completion(id, future, &Waker::from(signal), ran);
-                }
-                // This is a turn within its poll, which will see to it.
-                None => *woken = true,
-            },
-            Some(Source::Finished { .. }) => {
-                let finished = sources.remove(id);
-                drop(sources);
-                if let Some(Source::Finished { callback }) = finished {
-                    *ran += 1;
-                    callback(self);
-                }
-            }
-            // Finished or cleared: a wake-up that came too late.
-            _ => {}
-        }
-    }
-
-    fn poll_completion(
+    pub(super) fn poll_completion(
         &self,
         id: SourceId,
         mut future: PendingFuture,
@@ -217,14 +147,5 @@ impl MainLoop {
         discard(removed);
         discard(future);
         std::panic::resume_unwind(payload)
-    }
-
-    fn waker_for(&self, id: SourceId) -> Waker {
-        let shared = Arc::clone(&self.shared);
-        Waker::from(Arc::new(CompletionWaker {
-            id,
-            queued: AtomicBool::new(false),
-            shared,
-        }))
     }
 }

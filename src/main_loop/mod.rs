@@ -8,7 +8,9 @@
 //! | `turn` | turns, and the waiting between them |
 //! | `sources` | the table of sources, and who keeps the loop alive |
 //! | `timers` | timeouts, intervals, immediates |
-//! | `completion` | futures, and the wakers handed to them |
+//! | `completion` | futures, and the callbacks that want their values |
+//! | `listener` | ports, and the callbacks that want their messages |
+//! | `waker` | the wakers handed to both |
 //! | `remote` | closures posted by other threads |
 //! | `host` | living inside another loop |
 //! | `pollable` | the same by descriptor (unix) |
@@ -38,6 +40,10 @@
 //!   a nested turn takes out of the inbox meanwhile is noted in the place, and
 //!   repeated when the future is put back. Ready: the source leaves the table,
 //!   then the callback runs. Panicked: the source leaves the table.
+//! - A *listener* is out of its place while it delivers its share of a turn.
+//!   It is put back with its waker in the port, or with a wake-up of its own if
+//!   there is more; removed when the port is over; dropped if it was cleared,
+//!   with the rest of the messages left in the port.
 //!
 //! # A turn
 //! A turn's share is fixed when it begins: a time, an end of the inbox, an end
@@ -125,6 +131,7 @@
 mod completion;
 mod host;
 mod id;
+pub(crate) mod listener;
 #[cfg(unix)]
 mod pollable;
 mod remote;
@@ -133,11 +140,13 @@ mod sources;
 mod state;
 mod timers;
 mod turn;
+mod waker;
 
 pub use self::id::SourceId;
+pub use self::listener::MessageSource;
 #[cfg(unix)]
 pub use self::pollable::Pollable;
-pub use self::remote::{KeepAlive, PostError, Remote};
+pub use self::remote::{KeepAlive, Remote};
 pub use self::state::MainLoop;
 
 /// A callback that runs once.

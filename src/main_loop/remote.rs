@@ -5,7 +5,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::MainLoop;
 use super::shared::{Event, Shared};
-use crate::sync::{Arc, Mutex};
+use crate::port::PostError;
+use crate::sync::Arc;
 use crate::util::discard;
 
 /// A closure on its way to the loop.
@@ -48,10 +49,24 @@ impl Remote {
     ///
     /// # Errors
     /// If the loop is gone; [`PostError::into_inner`] gives the closure back.
-    pub fn post(&self, callback: impl FnOnce(&MainLoop) + Send + 'static) -> Result<(), PostError> {
+    ///
+    /// ```
+    /// use windlass::MainLoop;
+    ///
+    /// let main = MainLoop::new();
+    /// let remote = main.remote();
+    /// drop(main);
+    /// let error = remote.post(|_| println!("too late")).unwrap_err();
+    /// let closure = error.into_inner();
+    /// closure(&MainLoop::new()); // any other loop will do
+    /// ```
+    pub fn post(
+        &self,
+        callback: impl FnOnce(&MainLoop) + Send + 'static,
+    ) -> Result<(), PostError<Box<dyn FnOnce(&MainLoop) + Send>>> {
         let callback: Callback = Box::new(callback);
         if self.is_closed() {
-            return Err(PostError::new(callback));
+            return Err(PostError::closed(callback));
         }
         self.shared.hold();
         self.shared
@@ -59,7 +74,7 @@ impl Remote {
             .map_err(|refused| {
                 self.shared.let_go();
                 match refused {
-                    Event::Post(posted) => PostError::new(posted.into_callback()),
+                    Event::Post(posted) => PostError::closed(posted.into_callback()),
                     Event::Ready(_) => unreachable!("the channel gives back what it was given"),
                 }
             })
@@ -117,47 +132,6 @@ impl Drop for KeepAlive {
 impl fmt::Debug for KeepAlive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeepAlive").finish_non_exhaustive()
-    }
-}
-
-/// A closure could not be posted because the main loop is gone.
-///
-/// The error contains the closure so that it can be recovered.
-#[derive(thiserror::Error)]
-#[error("the main loop is gone")]
-pub struct PostError {
-    // Nobody locks it: the mutex makes the error `Sync`, as the error types
-    // of applications want it, although the closure need not be.
-    callback: Mutex<Callback>,
-}
-
-impl PostError {
-    fn new(callback: Callback) -> Self {
-        Self {
-            callback: Mutex::new(callback),
-        }
-    }
-
-    /// The closure that was not posted. Dropping the error drops it.
-    ///
-    /// ```
-    /// use windlass::MainLoop;
-    ///
-    /// let main = MainLoop::new();
-    /// let remote = main.remote();
-    /// drop(main);
-    /// let error = remote.post(|_| println!("too late")).unwrap_err();
-    /// let closure = error.into_inner();
-    /// closure(&MainLoop::new()); // any other loop will do
-    /// ```
-    pub fn into_inner(self) -> Box<dyn FnOnce(&MainLoop) + Send> {
-        self.callback.into_inner()
-    }
-}
-
-impl fmt::Debug for PostError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostError").finish_non_exhaustive()
     }
 }
 

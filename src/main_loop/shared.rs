@@ -3,15 +3,15 @@
 use atomic_waker::AtomicWaker;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::completion::CompletionWaker;
 use super::remote::Posted;
+use super::waker::SourceWaker;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, OnceLock, Ordering, Parker, thread};
 use crate::sys::Alarm;
 
 /// One entry of the inbox.
 pub(super) enum Event {
-    /// A future asks to be polled.
-    Ready(Arc<CompletionWaker>),
+    /// A future asks to be polled, or a listener has messages.
+    Ready(Arc<SourceWaker>),
     /// A closure came from a [`Remote`](super::Remote).
     Post(Posted),
 }

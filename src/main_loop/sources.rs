@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::completion::{Finished, PendingFuture};
 use super::id::{IdHasher, SourceId};
+use super::listener::Listener;
 use super::{MainLoop, Once, Repeated};
 
 /// The table of sources.
@@ -55,18 +56,33 @@ pub(super) enum Source {
         future: Option<PendingFuture>,
         woken: bool,
     },
+    /// Has each message of a port; `woken` if there was news while it was out.
+    Listener {
+        listener: Option<Box<dyn Listener>>,
+        woken: bool,
+    },
     /// A future that was ready when it was registered; runs next turn.
     Finished { callback: Finished },
 }
 
-/// What became of a future that was to be put back.
-pub(super) enum PutBack {
+/// What became of a future or a listener that was to be put back.
+pub(super) enum PutBack<T> {
     /// It waits for its waker.
     Waiting,
-    /// It was woken while it was out, and has to be polled again.
+    /// It was woken while it was out, and has to be looked at again.
     Woken,
     /// It was cleared while it was out.
-    Cleared(PendingFuture),
+    Cleared(T),
+}
+
+impl<T> PutBack<T> {
+    fn there(woken: &mut bool) -> Self {
+        if std::mem::take(woken) {
+            Self::Woken
+        } else {
+            Self::Waiting
+        }
+    }
 }
 
 impl Sources {
@@ -134,18 +150,38 @@ impl Sources {
     }
 
     /// Puts a future back that is still pending.
-    pub(super) fn put_back_future(&mut self, id: SourceId, pending: PendingFuture) -> PutBack {
+    pub(super) fn put_back_future(
+        &mut self,
+        id: SourceId,
+        pending: PendingFuture,
+    ) -> PutBack<PendingFuture> {
         match self.get_mut(id) {
             Some(Source::Pending { future, woken }) => {
                 *future = Some(pending);
-                if std::mem::take(woken) {
-                    PutBack::Woken
-                } else {
-                    PutBack::Waiting
-                }
+                PutBack::there(woken)
             }
             _ => PutBack::Cleared(pending),
         }
+    }
+
+    /// Puts a listener back whose messages have been delivered.
+    pub(super) fn put_back_listener(
+        &mut self,
+        id: SourceId,
+        idle: Box<dyn Listener>,
+    ) -> PutBack<Box<dyn Listener>> {
+        match self.get_mut(id) {
+            Some(Source::Listener { listener, woken }) => {
+                *listener = Some(idle);
+                PutBack::there(woken)
+            }
+            _ => PutBack::Cleared(idle),
+        }
+    }
+
+    /// Whether `id` is still registered.
+    pub(super) fn contains(&self, id: SourceId) -> bool {
+        self.entries.contains_key(&id)
     }
 
     /// Where the queue of immediates ends, counted from the loop's beginning.
@@ -209,7 +245,7 @@ impl Sources {
 }
 
 impl MainLoop {
-    /// Removes a source: a timer, an immediate or a completion. Its callback
+    /// Removes a source: a timer, an immediate, a completion or a listener. Its callback
     /// does not run after this, not even later in the same turn.
     ///
     /// An `id` that is finished, was cleared or belongs to another loop is
@@ -219,7 +255,8 @@ impl MainLoop {
     /// Never blocks.
     ///
     /// Clearing a completion drops its future: for a pool's handle that means
-    /// whatever dropping the handle means.
+    /// whatever dropping the handle means. What a listener has not had yet stays
+    /// where it is, for the next one.
     ///
     /// # Panics
     /// If a `Drop` of what the source held panics; the source is gone anyway.

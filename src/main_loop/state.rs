@@ -32,7 +32,8 @@ use crate::util::discard;
 /// # What a turn runs
 /// What was ready when the turn began, and nothing else:
 /// 1. the timers that were due, by deadline, equal ones by creation;
-/// 2. completions and posted closures in the order of their arrival;
+/// 2. completions, posted closures and ports with messages, in the order of
+///    their arrival;
 /// 3. immediates in the order in which they were set.
 ///
 /// What a callback adds runs in a later turn, so nothing that feeds itself can
@@ -50,7 +51,7 @@ use crate::util::discard;
 /// | a [`KeepAlive`](crate::KeepAlive) guard | yes |
 /// | a [`Remote`] | no |
 /// | the waker and the descriptor of a host | no |
-/// | a listener on a live worker or port | yes |
+/// | a listener, until the other side is closed and everything was delivered | yes |
 ///
 /// # Panics in callbacks
 /// A callback's panic propagates out of `turn`, `turn_for` or `run`. The loop

@@ -46,7 +46,7 @@ impl<'a> Turn<'a> {
         }
         while let Some(event) = self.next_event() {
             match event {
-                Event::Ready(signal) => self.main.run_completion(signal, &mut ran),
+                Event::Ready(signal) => self.main.run_ready(signal, &mut ran),
                 Event::Post(posted) => {
                     ran += 1;
                     self.main.shared.let_go();

@@ -23,6 +23,8 @@ impl PoolThread {
         scheduler.run_hook(|hooks| (hooks.on_thread_start)(index));
         this.work();
         set(None);
+        super::states::clear(|payload| scheduler.report_panic(payload));
+        scheduler.end_residents();
         scheduler.run_hook(|hooks| (hooks.on_thread_stop)(index));
     }
 }
@@ -40,14 +42,29 @@ pub(super) fn of(scheduler: &Scheduler) -> Option<Rc<PoolThread>> {
     current(|thread| ptr::eq(&*thread.scheduler, scheduler).then(|| Rc::clone(thread))).flatten()
 }
 
-/// Which pool, for comparing only.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PoolId(usize);
+/// Which pool, or which thread of it; for comparing only.
+#[derive(Clone, Copy)]
+pub(crate) struct PoolId {
+    scheduler: usize,
+    seat: Option<usize>,
+}
 
 impl PoolId {
-    /// Whether this thread is one of the pool's.
+    /// Whether this thread is one of the pool's, or the one that is meant.
     pub(crate) fn is_current(self) -> bool {
-        current(|thread| thread.scheduler.id()) == Some(self)
+        current(|thread| {
+            thread.scheduler.id().scheduler == self.scheduler
+                && self.seat.is_none_or(|seat| seat == thread.index)
+        })
+        .unwrap_or(false)
+    }
+
+    /// One thread of the pool.
+    pub(crate) fn thread(self, seat: usize) -> Self {
+        Self {
+            seat: Some(seat),
+            ..self
+        }
     }
 }
 
@@ -63,7 +80,10 @@ impl Scheduler {
     /// The address will do: an id that outlives its pool belongs to a job that
     /// has ended, about which nobody asks any more.
     pub(crate) fn id(&self) -> PoolId {
-        PoolId(ptr::from_ref(self).addr())
+        PoolId {
+            scheduler: ptr::from_ref(self).addr(),
+            seat: None,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ impl Default for Hooks {
             on_thread_stop: Box::new(|_| {}),
             on_panic: Box::new(|payload| {
                 let text = payload_message(&*payload).unwrap_or("(no message)");
-                eprintln!("windlass: a job that nobody waits for panicked: {text}");
+                eprintln!("windlass: nobody handled this: {text}");
             }),
             on_reject: Box::new(|job| eprintln!("windlass: {job}")),
         }

@@ -7,6 +7,9 @@
 //! | [`search`] | how long a thread without work looks for some before it sleeps |
 //! | [`time_slice`] | when a thread asks for which time slice |
 //! | [`idle`] | the idle word: sleepers, searcher, closing |
+//! | [`calls`] | jobs for one particular thread, or for each |
+//! | [`residents`] | what must be told of the pool's end without being a job |
+//! | [`states`] | values that each thread has one of |
 //! | [`closing`] | closing, throwing the backlog away, the last thread out |
 //! | [`current`] | which pool thread this is |
 //! | [`hooks`] | what users hang in: thread start and stop, panics, rejected jobs |
@@ -26,12 +29,15 @@
 //! order. Of every 61 picks one starts at the inbox and one takes the LIFO's
 //! oldest job, so that neither end of the queues waits for ever.
 
+mod calls;
 mod closing;
 mod current;
 mod hooks;
 mod idle;
 mod pool_thread;
+mod residents;
 mod search;
+mod states;
 mod submit;
 mod time_slice;
 
@@ -41,9 +47,12 @@ mod models;
 use crossbeam_utils::CachePadded;
 
 use self::idle::IdleWord;
+use self::residents::Residents;
 use self::search::SpinBudget;
+use crate::environment::Environment;
 use crate::job::Slot;
 use crate::metrics::Counters;
+use crate::port::{Hub, Queue};
 use crate::sync::deque::{Injector, Stealer, Worker};
 use crate::sync::thread::Thread;
 use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, Parker, ReportFlag};
@@ -52,6 +61,8 @@ pub(crate) use self::current::{PoolId, clear_tombstones, current_index, current_
 pub(crate) use self::hooks::Hooks;
 pub use self::hooks::RejectedJob;
 pub(crate) use self::pool_thread::PoolThread;
+pub(crate) use self::residents::{Resident, Sweep};
+pub(crate) use self::states::{StateKey, forget_state};
 
 /// What the threads of one pool, and everybody who hands it jobs, share.
 ///
@@ -67,6 +78,9 @@ pub(crate) struct Scheduler {
     discarding: AtomicBool,
     hooks: Hooks,
     counters: Counters,
+    residents: Residents,
+    environment: Environment,
+    hub: Hub,
 }
 
 /// All threads' seats, by index.
@@ -78,6 +92,8 @@ struct Seat {
     lifo: Stealer<Slot>,
     /// The other end of its inbox.
     inbox: Stealer<Slot>,
+    /// Jobs for this thread alone.
+    calls: Queue<Slot>,
     /// While it sleeps: 1 + the seat of the sleeper below it, 0 for none.
     below: AtomicU32,
     /// For reports: the thread is parked, or as good as.
@@ -112,6 +128,7 @@ impl Scheduler {
             CachePadded::new(Seat {
                 lifo: queues.lifo.stealer(),
                 inbox: queues.inbox.stealer(),
+                calls: Queue::new(),
                 below: AtomicU32::new(0),
                 asleep: ReportFlag::new(false),
                 parker: Parker::new(thread.clone()),
@@ -125,6 +142,9 @@ impl Scheduler {
             discarding: AtomicBool::new(false),
             hooks,
             counters: Counters::default(),
+            residents: Residents::new(),
+            environment: Environment::new(),
+            hub: Hub::new(),
         });
         let pool_threads = threads
             .into_iter()
@@ -142,6 +162,16 @@ impl Scheduler {
     pub(crate) fn is_asleep(&self, index: usize) -> bool {
         // Relaxed: for reports only.
         self.seats[index].asleep.load(Ordering::Relaxed)
+    }
+
+    /// What later workers of this pool inherit.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The pool's broadcast channels.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     pub(crate) fn counters(&self) -> &Counters {

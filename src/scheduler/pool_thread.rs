@@ -1,10 +1,11 @@
 //! What one thread of the pool does: pick, run, search, sleep.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::time_slice::TimeSlice;
 use super::{Queues, Scheduler};
 use crate::job::{Reason, Slot};
+use crate::port::Batch;
 use crate::sync::deque::Steal;
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Arc, Ordering, fence, spin_loop};
@@ -19,6 +20,8 @@ pub(crate) struct PoolThread {
     pub(super) scheduler: Arc<Scheduler>,
     pub(super) index: usize,
     pub(super) queues: Queues,
+    /// What is meant for this thread alone, taken off its seat.
+    pub(super) calls: RefCell<Batch<Slot>>,
     /// Counts picks, modulo [`FAIR_EVERY`].
     picks: Cell<u32>,
     /// Where the next round over the siblings begins.
@@ -32,6 +35,7 @@ impl PoolThread {
             scheduler,
             index,
             queues,
+            calls: RefCell::default(),
             picks: Cell::new(0),
             victim: Cell::new(index + 1),
             time_slice: TimeSlice::new(),
@@ -72,7 +76,10 @@ impl PoolThread {
         const OLDEST: u32 = FAIR_EVERY / 2;
         loop {
             let slot = match picks {
-                0 => self.pick_outside().or_else(|| self.queues.lifo.pop()),
+                0 => self
+                    .pick_call()
+                    .or_else(|| self.pick_outside())
+                    .or_else(|| self.queues.lifo.pop()),
                 OLDEST => self.pick_oldest_nested().or_else(|| self.pick_outside()),
                 _ => self.queues.lifo.pop().or_else(|| self.pick_outside()),
             }?;
@@ -113,6 +120,18 @@ impl PoolThread {
                 Steal::Retry => spin_loop(),
             }
         }
+    }
+
+    /// Puts a job behind everything that waits now: behind a batch from the
+    /// injector too, which would else wait for as long as the inbox is never
+    /// empty.
+    pub(super) fn push_behind(&self, slot: Slot) {
+        let injector = &self.scheduler.injector;
+        while !injector.is_empty() && injector.steal_batch(&self.queues.inbox) == Steal::Retry {
+            spin_loop();
+        }
+        self.queues.inbox.push(slot);
+        self.notice_batch();
     }
 
     /// Moves a batch from the injector to the inbox, and takes the first of it.
@@ -212,7 +231,9 @@ impl PoolThread {
 
     /// One look at everything outside this thread's own queues.
     pub(super) fn look_around(&self) -> Option<Slot> {
-        self.refill().or_else(|| self.steal())
+        self.pick_call()
+            .or_else(|| self.refill())
+            .or_else(|| self.steal())
     }
 
     /// The searcher found something: gives the credit back, and wakes the next
@@ -244,6 +265,9 @@ impl PoolThread {
             // stack. Whoever is woken (often this thread) looks for it; if
             // somebody searches already, that one does.
             scheduler.wake_one();
+        } else if self.has_calls() {
+            // The same, but it must be this thread.
+            scheduler.wake_all();
         } else {
             scheduler.exit_if_over();
         }

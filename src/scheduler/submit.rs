@@ -32,6 +32,19 @@ impl Scheduler {
         }
     }
 
+    /// As [`Scheduler::submit`], but behind everything that waits already, for
+    /// what has just had a turn and wants another one.
+    pub(crate) fn submit_behind(&self, slot: Slot) -> Result<(), Slot> {
+        match current::of(self) {
+            Some(_) if self.is_discarding() => Err(slot),
+            Some(thread) => {
+                thread.push_behind(slot);
+                Ok(())
+            }
+            None => self.submit_from_outside(slot).map(drop),
+        }
+    }
+
     /// As [`Scheduler::submit`], for callers that are not of this pool.
     #[inline]
     pub(super) fn submit_from_outside(&self, slot: Slot) -> Result<bool, Slot> {
@@ -70,6 +83,14 @@ impl Scheduler {
     #[cold]
     pub(super) fn wake_one(&self) -> bool {
         self.wake(Idle::is_searching)
+    }
+
+    /// Wakes every thread that sleeps, each with the searching credit: for what
+    /// only one of them can do, since nobody but the last one that fell asleep
+    /// can be woken alone.
+    #[cold]
+    pub(super) fn wake_all(&self) {
+        while self.wake(|_| false) {}
     }
 
     /// As [`Scheduler::wake_one`], even if somebody searches.

@@ -225,6 +225,11 @@ mod model {
             })
         }
 
+        pub(crate) fn steal_batch(&self, dest: &Worker<T>) -> Steal<()> {
+            self.remove(2)
+                .map(|jobs| jobs.into_iter().for_each(|job| dest.publish(job)))
+        }
+
         fn remove(&self, most: usize) -> Steal<Vec<T>> {
             let head = self.head.load(Ordering::Acquire);
             fence(Ordering::SeqCst);

@@ -7,18 +7,25 @@
 
 pub(crate) mod cell;
 pub(crate) mod deque;
+pub(crate) mod integers;
+mod modelled_mutex;
 pub(crate) mod mutant;
 mod parker;
+mod spin;
+mod waker_slot;
 
+pub(crate) use self::modelled_mutex::ModelledMutex;
 pub(crate) use self::parker::{Parker, block_until};
+pub(crate) use self::spin::spin_for;
+pub(crate) use self::waker_slot::WakerSlot;
 
 #[cfg(not(loom))]
 mod real {
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
-    pub(crate) use std::sync::{Arc, OnceLock};
+    pub(crate) use std::sync::{Arc, OnceLock, Weak};
     pub(crate) use std::thread;
     pub(crate) use std::thread_local;
 
@@ -29,13 +36,13 @@ mod real {
 mod real {
     pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::atomic::{
-        AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use loom::thread;
     // Reference counts and one-time cells are not what the models are about,
     // and `std`'s work with trait objects and `std::task::Wake`.
     pub(crate) use super::thread_local_model as thread_local;
-    pub(crate) use std::sync::{Arc, OnceLock};
+    pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
     pub(crate) use parking_lot::Mutex;
 }

@@ -24,6 +24,32 @@ pub(crate) enum Mutant {
     /// The claim is a compare-exchange from "nothing set" instead of a
     /// fetch-or, and so fails once a waker is registered.
     ClaimFromZero,
+    /// A consumer that found nothing says that it waits without looking whether
+    /// something came meanwhile.
+    WaitUnseen,
+    /// The fences between closing a lane and looking who receives, and between
+    /// letting the claim go and looking whether the lane is closed.
+    EndUnseen,
+    /// A worker says that it waits for mail before it has put its body back.
+    BodyKept,
+    /// A part lets go of its buffer with a relaxed decrement.
+    PartLetsGoRelaxed,
+    /// A whole does not look again after it has left its waker.
+    WholeLooksOnce,
+    /// The notifier's fence between the store and its look at the number of
+    /// waiters.
+    NotifyFence,
+    /// The waiter's fence between being counted and its look at the value.
+    WaitFence,
+    /// The value is compared before the lock of the waiters is taken, and not
+    /// under it.
+    WaitComparesEarly,
+    /// A wait that is given up keeps the notification it was given.
+    NotificationKept,
+    /// A waiter whose time is up does not ask whether it was notified.
+    TimeOutUnasked,
+    /// The fence between making room and looking who waits for it.
+    RoomFence,
 }
 
 /// Whether `mutant` is to be left out in this run.
