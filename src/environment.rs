@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 
 use crate::sync::Arc;
 
-type Value = Arc<dyn Any + Send + Sync>;
+pub(crate) type Value = Arc<dyn Any + Send + Sync>;
 type Map = HashMap<String, Value>;
 
 /// One owner's map.
@@ -29,12 +29,12 @@ impl Environment {
     }
 
     /// Sets a value, or removes it.
-    pub(crate) fn set(&self, key: String, value: Option<Value>) {
+    pub(crate) fn set(&self, key: &str, value: Option<&Value>) {
         self.0.rcu(|map| {
             let mut map = Map::clone(map);
-            match &value {
-                Some(value) => map.insert(key.clone(), Arc::clone(value)),
-                None => map.remove(&key),
+            match value {
+                Some(value) => map.insert(key.to_owned(), Arc::clone(value)),
+                None => map.remove(key),
             };
             map
         });
@@ -55,18 +55,14 @@ macro_rules! environment_methods {
         ///
         /// Workers that are started later inherit it; those that exist do not see
         /// it. Never blocks; it copies the map, so set few things, seldom.
-        pub fn set_environment_data<T: std::any::Any + Send + Sync>(
-            &self,
-            key: impl Into<String>,
-            value: T,
-        ) {
-            let value = $crate::sync::Arc::new(value);
-            self.environment().set(key.into(), Some(value));
+        pub fn set_environment_data<T: std::any::Any + Send + Sync>(&self, key: &str, value: T) {
+            let value: $crate::environment::Value = $crate::sync::Arc::new(value);
+            self.environment().set(key, Some(&value));
         }
 
         #[doc = concat!("Removes a value from the environment data of ", $whose, ".")]
         pub fn remove_environment_data(&self, key: &str) {
-            self.environment().set(key.to_owned(), None);
+            self.environment().set(key, None);
         }
 
         #[doc = concat!("A value in the environment data of ", $whose, ";")]

@@ -54,7 +54,9 @@ fn an_error_passes_through_an_applications_own() {
     );
 }
 
-fn refused() -> PostError<Box<dyn FnOnce(&MainLoop) + Send>> {
+type Closure = Box<dyn FnOnce(&MainLoop) + Send>;
+
+fn refused() -> PostError<Closure> {
     let remote = MainLoop::new().remote();
     remote.post(|_| ()).unwrap_err()
 }

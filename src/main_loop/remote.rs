@@ -63,7 +63,7 @@ impl Remote {
     pub fn post(
         &self,
         callback: impl FnOnce(&MainLoop) + Send + 'static,
-    ) -> Result<(), PostError<Box<dyn FnOnce(&MainLoop) + Send>>> {
+    ) -> Result<(), PostError<Callback>> {
         let callback: Callback = Box::new(callback);
         if self.is_closed() {
             return Err(PostError::closed(callback));
