@@ -46,10 +46,50 @@
 //! # Ok::<(), windlass::BuildError>(())
 //! ```
 //!
+//! # The third rung: talk to a worker
+//! A [`Worker`] handles messages one at a time, in order, with a state of its
+//! own; it costs about as much as a job, not a thread. [`channel`] gives two
+//! [`Port`]s, [`Pool::broadcast`] is one to many, and a job that talks while it
+//! runs is made by [`Pool::job`].
+//!
+//! ```
+//! use windlass::{Parent, Pool};
+//!
+//! let pool = Pool::new()?;
+//! let mut sum = 0;
+//! let worker = pool.worker(move |n: u64, parent: &Parent<u64>| {
+//!     sum += n;
+//!     let _ = parent.post(sum); // an error means that nobody is left to receive it
+//! });
+//! worker.post(40)?;
+//! worker.post(2)?;
+//! worker.close(); // no more mail; it drains, then exits
+//! assert_eq!(worker.iter()?.collect::<Vec<_>>(), [40, 42]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The fourth rung: share memory
+//! A [`SharedBuffer`] is read by all of its owners, or split into disjoint parts
+//! that are written without a lock and come back as one. A [`SharedArray`] is
+//! atomics with JavaScript's operations, `wait` and `notify` included.
+//!
+//! ```
+//! use windlass::{Pool, SharedBuffer};
+//!
+//! let pool = Pool::new()?;
+//! let (parts, whole) = SharedBuffer::from(vec![0_u8; 1000]).split(pool.num_threads())?;
+//! for mut part in parts {
+//!     pool.execute(move || part.fill(7));
+//! }
+//! assert_eq!(whole.wait().into_vec(), [7; 1000]); // the same allocation
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What is promised
 //! * **The main loop never blocks.** The calls that wait are few and named:
-//!   `join`, `join_timeout`, `shutdown_timeout`, `MainLoop::run`, `turn_for`,
-//!   and dropping the [`Pool`].
+//!   `join`, `recv`, `wait` and their like with a time limit, iterating over
+//!   messages, `shutdown_timeout`, `MainLoop::run`, `turn_for`, and dropping the
+//!   [`Pool`].
 //! * **Every accepted job runs, or its handle says why not.** Nothing is
 //!   dropped silently: see [`PoolBuilder::on_reject`].
 //! * **A panic is a value.** It reaches that job's handle and nothing else; a
@@ -62,7 +102,9 @@
 //!   across `join` cannot deadlock through the pool.
 //! * **Order.** On a pool of one thread, jobs from one outside thread start in
 //!   the order they were spawned (a job claimed by its waiter excepted).
-//! * **Fair.** No job waits for ever behind others, nested or not.
+//!   Messages arrive in order, and all of a worker's before its exit.
+//! * **Fair.** No job waits for ever behind others, nested or not; a worker with
+//!   much mail takes turns with the rest.
 //! * **Quiet.** An idle pool uses no CPU.
 
 mod broadcast;
@@ -95,6 +137,9 @@ mod worker;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming-from-node.md")]
+mod coming_from_node {}
 
 pub use self::broadcast::Broadcast;
 pub use self::buffer::{

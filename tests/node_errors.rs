@@ -392,3 +392,30 @@ fn a_worker_may_end_itself_over_its_own_panic() {
         assert!(to_worker.is_closed());
     });
 }
+
+/// As `test-worker-nested-uncaught`, for grandchildren whose makers have ended
+/// and are freed by then: the nearest one left is told.
+#[test]
+fn an_error_passes_over_makers_that_are_gone() {
+    fn fail(depth: u32, _: &Parent<&'static str>) -> Result<(), BoxError> {
+        if depth == 3 {
+            return Err("leak".into());
+        }
+        // Dropped at once: it handles its mail, and ends.
+        let inner = Spawner::current().unwrap().try_worker(fail);
+        inner.post(depth + 1)?;
+        Ok(())
+    }
+    on_each_size(|pool| {
+        let main = MainLoop::new();
+        let worker = pool.try_worker(fail);
+        let told = listen(&main, &worker);
+        worker.post(1).unwrap();
+        main.run();
+        let told = told.borrow();
+        let [Told::Error(text), Told::Exit(1)] = &told[..] else {
+            panic!("{told:?}");
+        };
+        assert!(text.contains("leak"), "{text}");
+    });
+}

@@ -9,7 +9,7 @@ use crate::port::{Batch, Lane};
 pub(super) type Handler<In> = Box<dyn FnMut(In) -> Result<(), Fault> + Send>;
 
 /// Makes a fresh handler: the worker's module scope.
-pub(super) type Start<In> = Box<dyn Fn() -> Result<Handler<In>, Fault> + Send>;
+pub(super) type Start<In> = Box<dyn FnMut() -> Result<Handler<In>, Fault> + Send>;
 
 /// Is told of each failure that a restart follows.
 pub(super) type OnRestart = Box<dyn Fn(&WorkerError) + Send>;
@@ -69,7 +69,7 @@ impl<In> Body<In> {
     pub(super) fn start(&mut self) -> Result<(), Fault> {
         let start = self
             .start
-            .as_ref()
+            .as_mut()
             .expect("a body has a handler or a start");
         self.handler = Some(start()?);
         Ok(())

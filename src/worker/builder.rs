@@ -195,6 +195,37 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         self.spawn_start(sure_start(start))
     }
 
+    /// As [`spawn`](Self::spawn), for a start closure that can run only once:
+    /// it may move what it captured into the handler, as a
+    /// [`Port`](crate::Port), a file or a connection. Such a worker cannot start
+    /// again: with its first failure it ends, whatever
+    /// [`restart`](Self::restart) was told.
+    ///
+    /// ```
+    /// use windlass::{Parent, Pool, Worker, channel};
+    ///
+    /// let pool = Pool::new()?;
+    /// let (log, lines) = channel::<String, ()>();
+    /// let worker = Worker::builder(&pool)
+    ///     .name("log")
+    ///     .spawn_once(move |_: Parent<()>| move |n: u32| log.post(n.to_string()).unwrap());
+    /// worker.post(42)?;
+    /// assert_eq!(lines.recv()?, "42");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the mailbox was given a capacity of zero.
+    #[track_caller]
+    pub fn spawn_once<S, H>(mut self, start: S) -> Worker<In, Out>
+    where
+        S: FnOnce(Parent<Out>) -> H + Send + 'static,
+        H: FnMut(In) + Send + 'static,
+    {
+        self.settings.set_restart(Restart::never());
+        self.spawn_start(only_start(start))
+    }
+
     /// As [`spawn`](Self::spawn), for a start closure and a handler that can
     /// fail: an `Err` is a failure as a panic is. Any error goes through `?`.
     ///
@@ -286,15 +317,31 @@ where
     S: Fn(Parent<Out>) -> H + Send + 'static,
     H: FnMut(In) + Send + 'static,
 {
+    move |parent| Box::new(move || Ok(sure_handler(start(parent.clone()))))
+}
+
+/// A start closure that runs once and cannot fail, for a parent.
+pub(super) fn only_start<In: 'static, Out: Send + 'static, S, H>(
+    start: S,
+) -> impl FnOnce(Parent<Out>) -> Start<In>
+where
+    S: FnOnce(Parent<Out>) -> H + Send + 'static,
+    H: FnMut(In) + Send + 'static,
+{
     move |parent| {
+        let mut once = Some((start, parent));
         Box::new(move || {
-            let mut handler = start(parent.clone());
-            Ok(Box::new(move |message| {
-                handler(message);
-                Ok(())
-            }))
+            let (start, parent) = once.take().expect("it has no restart policy");
+            Ok(sure_handler(start(parent)))
         })
     }
+}
+
+fn sure_handler<In: 'static>(mut handler: impl FnMut(In) + Send + 'static) -> Handler<In> {
+    Box::new(move |message| {
+        handler(message);
+        Ok(())
+    })
 }
 
 /// A start closure that can fail, for a parent.

@@ -1,11 +1,10 @@
 //! What every worker has, whatever its messages are.
 
 use std::fmt;
+use std::task::{Poll, Waker};
 
 use super::exit::{Exit, WorkerError};
 use crate::environment::Environment;
-use std::task::{Poll, Waker};
-
 use crate::port::{Bell, Lane, Waiting};
 use crate::scheduler::{Resident, Scheduler};
 use crate::sync::{
@@ -63,6 +62,40 @@ pub(crate) trait AnyWorker: Resident {
     fn call(self: Arc<Self>);
 }
 
+/// A worker that has started workers, as these remember it: it may be freed
+/// before they end, and then those above it are the next to be told.
+struct Owner {
+    worker: Weak<dyn AnyWorker>,
+    above: Option<Arc<Owner>>,
+}
+
+impl Owner {
+    fn of(worker: &Arc<dyn AnyWorker>) -> Arc<Self> {
+        let mut above = worker.core().owner.as_ref();
+        // A worker that starts its successor and ends, again and again, must
+        // not leave an ever longer line of the freed.
+        while let Some(owner) = above
+            && owner.worker.strong_count() == 0
+        {
+            above = owner.above.as_ref();
+        }
+        Arc::new(Self {
+            worker: Arc::downgrade(worker),
+            above: above.cloned(),
+        })
+    }
+}
+
+impl Drop for Owner {
+    /// Without recursion: the line may be long.
+    fn drop(&mut self) {
+        let mut above = self.above.take();
+        while let Some(mut owner) = above.and_then(Arc::into_inner) {
+            above = owner.above.take();
+        }
+    }
+}
+
 /// A worker's way out, with the type of its messages forgotten.
 pub(super) trait Outbox: Send + Sync {
     fn close(&self);
@@ -100,8 +133,8 @@ pub(crate) struct Core {
     pub(super) id: WorkerId,
     pub(super) name: Option<Box<str>>,
     pub(super) host: Host,
-    /// In whose turn it was started.
-    owner: Option<Weak<dyn AnyWorker>>,
+    /// In whose turn it was started, and so on up.
+    owner: Option<Arc<Owner>>,
     pub(super) environment: Environment,
     pub(super) outbox: Arc<dyn Outbox>,
     terminating: AtomicBool,
@@ -133,7 +166,7 @@ impl Core {
             id: WorkerId::fresh(),
             name,
             host,
-            owner: owner.map(Arc::downgrade),
+            owner: owner.map(Owner::of),
             environment,
             outbox,
             terminating: AtomicBool::new(false),
@@ -238,15 +271,17 @@ impl Core {
     /// pool's hook.
     fn pass_on(&self, error: WorkerError) {
         let mut error = error;
-        let mut owner = self.owner.as_ref().and_then(Weak::upgrade);
-        while let Some(worker) = owner {
-            match worker.core().accept(error) {
-                Ok(()) => return worker.call(),
-                Err(Some(back)) => error = back,
-                // Its own end has passed the error on.
-                Err(None) => return,
+        let mut owner = self.owner.as_ref();
+        while let Some(Owner { worker, above }) = owner.map(Arc::as_ref) {
+            if let Some(worker) = worker.upgrade() {
+                match worker.core().accept(error) {
+                    Ok(()) => return worker.call(),
+                    Err(Some(back)) => error = back,
+                    // Its own end has passed the error on.
+                    Err(None) => return,
+                }
             }
-            owner = worker.core().owner.as_ref().and_then(Weak::upgrade);
+            owner = above.as_ref();
         }
         match &self.host {
             Host::Pool(scheduler) => scheduler.report_panic(Box::new(error.to_string())),

@@ -5,8 +5,8 @@ use std::io;
 use std::marker::PhantomData;
 
 use super::actor::{Actor, After};
-use super::body::Start;
-use super::builder::{Settings, setting_methods, started, sure_start, unsure_start};
+use super::body::{Restart, Start};
+use super::builder::{Settings, only_start, setting_methods, started, sure_start, unsure_start};
 use super::core::{AnyWorker, Host};
 use super::exit::BoxError;
 use super::handle::Worker;
@@ -78,6 +78,21 @@ impl<In: Send + 'static, Out: Send + 'static> DedicatedBuilder<In, Out> {
         H: FnMut(In) + Send + 'static,
     {
         self.spawn_start(sure_start(start))
+    }
+
+    /// As [`WorkerBuilder::spawn_once`](super::WorkerBuilder::spawn_once), on a
+    /// thread of its own.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_once<S, H>(mut self, start: S) -> io::Result<Worker<In, Out>>
+    where
+        S: FnOnce(Parent<Out>) -> H + Send + 'static,
+        H: FnMut(In) + Send + 'static,
+    {
+        self.settings.set_restart(Restart::never());
+        self.spawn_start(only_start(start))
     }
 
     /// As [`spawn`](Self::spawn), for a start closure and a handler that can
