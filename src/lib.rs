@@ -121,6 +121,7 @@ mod environment;
 mod error;
 mod handle;
 mod job;
+mod magazine;
 mod main_loop;
 mod metrics;
 mod pool;

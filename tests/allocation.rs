@@ -166,6 +166,28 @@ fn joining_is_at_most_one_allocation() {
     });
 }
 
+/// A thousand at a time, messages' memory comes and goes by the magazine.
+#[test]
+fn posting_in_bursts_uses_memory_again() {
+    alone(|pool| {
+        let worker = pool.worker(|n: [usize; 6], parent: &windlass::Parent<usize>| {
+            parent.post(n[0]).unwrap();
+        });
+        let burst = || {
+            for n in 0..1000 {
+                worker.post([n; 6]).unwrap(); // 48 bytes
+            }
+            for n in 0..1000 {
+                assert_eq!(worker.recv().unwrap(), n);
+            }
+        };
+        burst();
+        let count = allocations(|| (0..JOBS / 1000).for_each(|_| burst()));
+        // Two messages a post. As above; and each wait is at most one.
+        assert!(count <= BLOCKS + JOBS / 4, "{count} allocations");
+    });
+}
+
 /// Runs [`JOBS`] jobs, that many to each parent, which joins them all.
 fn nested(pool: &Pool, per_parent: usize) -> usize {
     allocations(|| {

@@ -28,8 +28,8 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::magazine;
 use super::state::{Ending, LetGo, Reason, State, Via};
+use crate::magazine;
 use crate::sync::cell::UnsafeCell;
 use crate::util::{PanicPayload, catch, discard};
 
@@ -164,7 +164,7 @@ where
         // SAFETY: nobody holds the cell any more, so it is ours alone; the
         // body is a union and has nothing to drop.
         unsafe { cell.drop_in_place() };
-        // SAFETY: it came from `magazine::alloc` with this layout.
+        // SAFETY: it came from `magazine::put` with this type.
         unsafe { magazine::free(cell.cast(), Layout::new::<Self>()) };
     }
 
@@ -193,8 +193,7 @@ impl RawCell {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let block = magazine::alloc(Layout::new::<Cell<F, T>>()).cast::<Cell<F, T>>();
-        let cell = Cell::<F, T> {
+        let block = magazine::put(Cell::<F, T> {
             header: Header {
                 state: State::new(),
                 vtable: &Cell::<F, T>::VTABLE,
@@ -203,10 +202,7 @@ impl RawCell {
             body: UnsafeCell::new(Body {
                 closure: ManuallyDrop::new(closure),
             }),
-        };
-        // SAFETY: `magazine::alloc` gave a block of this layout that is nobody
-        // else's.
-        unsafe { block.write(cell) };
+        });
         Self(block.cast())
     }
 

@@ -6,7 +6,6 @@
 //! | [`cell`] | closure first, outcome afterwards: the block that `spawn` shares with its handle |
 //! | [`ends`] | who holds a cell: the queue, the handle, third parties |
 //! | [`state`] | the cell's state word: every bit and every transition, in safe code |
-//! | [`magazine`] | where cells' memory comes from and goes back to |
 //!
 //! `cell.md` tells the cell's protocol to a newcomer and ends in a proof
 //! sketch; `models.rs` runs the real code under loom.
@@ -17,7 +16,6 @@
 
 mod cell;
 mod ends;
-mod magazine;
 mod slot;
 mod state;
 

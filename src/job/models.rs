@@ -12,8 +12,8 @@ use std::task::{Poll, Wake, Waker};
 use loom::thread;
 
 use super::ends::{CellJob, Completion, HandleEnd, new_cell};
-use super::magazine::account;
 use super::state::Reason;
+use crate::magazine::account;
 use crate::sync::block_until;
 use crate::sync::mutant::{self, Mutant};
 

@@ -9,11 +9,11 @@
 //! An empty queue owns no memory, and is 8 bytes.
 //!
 //! # Safety
-//! - A node is made by `push` with `Box::into_raw`. Until its exchange succeeds
+//! - A node is made by `push` with `magazine::put`. Until its exchange succeeds
 //!   it belongs to the pusher; from then on to the list.
 //! - Whoever exchanges the address for null owns the whole list, alone: that
 //!   is `take`, and nothing else removes nodes. A [`Batch`] is such a list, and
-//!   gives each node back to `Box::from_raw` once.
+//!   gives each node back to `magazine::take` once.
 //! - A `next` is written before the exchange that publishes its node (Release),
 //!   and read after the exchange that took it (Acquire).
 //! - There is no ABA: nobody pops single nodes from the shared list, and an
@@ -22,8 +22,9 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
+use crate::magazine;
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::util::discard;
@@ -95,15 +96,16 @@ impl<T> Queue<T> {
         if flags(word) & CLOSED != 0 {
             return Err(message);
         }
-        let node = Box::into_raw(Box::new(Node {
+        let block = magazine::put(Node {
             next: ptr::null_mut(),
             message,
-        }));
+        });
+        let node = block.as_ptr();
         loop {
             let flags = flags(word);
             if flags & CLOSED != 0 {
-                // SAFETY: the node was never published.
-                let node = unsafe { Box::from_raw(node) };
+                // SAFETY: `put` gave it, and it was never published.
+                let node = unsafe { magazine::take(block) };
                 return Err(node.message);
             }
             // SAFETY: the node is not published yet.
@@ -277,11 +279,9 @@ impl<T> Batch<T> {
     /// The oldest message.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
-        if self.head.is_null() {
-            return None;
-        }
+        let head = NonNull::new(self.head)?;
         // SAFETY: the list is this value's, and the node leaves it here.
-        let node = unsafe { Box::from_raw(self.head) };
+        let node = unsafe { magazine::take(head) };
         self.head = node.next;
         self.len -= 1;
         Some(node.message)
