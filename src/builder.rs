@@ -4,9 +4,11 @@ use std::any::Any;
 use std::fmt;
 
 use crate::config;
-use crate::crew::Crew;
+use crate::crew::{Crew, Settings};
 use crate::error::BuildError;
 use crate::pool::Pool;
+#[cfg(feature = "thread-priority")]
+use crate::priority::ThreadPriority;
 use crate::scheduler::{Hooks, RejectedJob};
 
 /// Says what a [`Pool`] is to be, and builds it.
@@ -25,7 +27,7 @@ use crate::scheduler::{Hooks, RejectedJob};
 pub struct PoolBuilder {
     num_threads: Option<usize>,
     thread_name: Box<dyn Fn(usize) -> String>,
-    stack_size: Option<usize>,
+    threads: Settings,
     hooks: Hooks,
 }
 
@@ -42,7 +44,7 @@ impl PoolBuilder {
         Self {
             num_threads: None,
             thread_name: Box::new(|index| format!("windlass-{index}")),
-            stack_size: None,
+            threads: Settings::default(),
             hooks: Hooks::default(),
         }
     }
@@ -64,7 +66,23 @@ impl PoolBuilder {
     /// The size of each thread's stack in bytes, at least 16384. Default: the
     /// standard library's (2 MiB, or what `RUST_MIN_STACK` says).
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
+        self.threads.stack_size = Some(bytes);
+        self
+    }
+
+    /// How the operating system is to treat the threads when others want the
+    /// same processors. Default: as ordinary ones. If the system refuses it, the
+    /// threads work all the same, and a line on stderr says so.
+    ///
+    /// ```
+    /// let pool = windlass::Pool::builder()
+    ///     .thread_priority(windlass::ThreadPriority::Nice(10))
+    ///     .build()?;
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    #[cfg(feature = "thread-priority")]
+    pub fn thread_priority(mut self, priority: ThreadPriority) -> Self {
+        self.threads.priority = Some(priority);
         self
     }
 
@@ -124,14 +142,17 @@ impl PoolBuilder {
     /// If a setting is not possible (the error names its value), or if not a
     /// single thread could be started.
     pub fn build(self) -> Result<Pool, BuildError> {
-        let threads = config::num_threads(self.num_threads)?;
-        let stack_size = config::stack_size(self.stack_size)?;
-        let names = (0..threads)
+        let num_threads = config::num_threads(self.num_threads)?;
+        let threads = self.threads;
+        config::stack_size(threads.stack_size)?;
+        #[cfg(feature = "thread-priority")]
+        threads.priority.map_or(Ok(()), ThreadPriority::check)?;
+        let names = (0..num_threads)
             .map(|index| config::thread_name(index, (self.thread_name)(index)))
             .collect::<Result<_, _>>()?;
         let (crew, shortfall) =
-            Crew::start(names, stack_size, self.hooks).map_err(|source| BuildError::NoThreads {
-                requested: threads,
+            Crew::start(names, threads, self.hooks).map_err(|source| BuildError::NoThreads {
+                requested: num_threads,
                 source,
             })?;
         Ok(Pool::from_crew(crew, shortfall))
@@ -148,7 +169,7 @@ impl fmt::Debug for PoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolBuilder")
             .field("num_threads", &self.num_threads)
-            .field("stack_size", &self.stack_size)
+            .field("stack_size", &self.threads.stack_size)
             .finish_non_exhaustive()
     }
 }

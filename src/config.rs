@@ -24,10 +24,10 @@ fn from_env(value: String) -> Result<usize, BuildError> {
 }
 
 /// Checks a stack size in bytes.
-pub(crate) fn stack_size(asked: Option<usize>) -> Result<Option<usize>, BuildError> {
+pub(crate) fn stack_size(asked: Option<usize>) -> Result<(), BuildError> {
     match asked {
         Some(value) if value < MIN_STACK => Err(BuildError::StackSize { value }),
-        other => Ok(other),
+        _ => Ok(()),
     }
 }
 

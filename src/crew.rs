@@ -51,6 +51,29 @@ impl fmt::Display for Shortfall {
     }
 }
 
+/// What all threads of a pool have in common.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Settings {
+    /// In bytes.
+    pub(crate) stack_size: Option<usize>,
+    #[cfg(feature = "thread-priority")]
+    pub(crate) priority: Option<crate::priority::ThreadPriority>,
+}
+
+impl Settings {
+    /// Sets what a thread sets itself.
+    fn apply(self) {
+        #[cfg(feature = "thread-priority")]
+        if let Some(priority) = self.priority
+            && let Err(error) = priority.apply()
+        {
+            let thread = thread::current();
+            let name = thread.name().unwrap_or_default();
+            eprintln!("windlass: {name} has no {priority:?}, the system refused it: {error}");
+        }
+    }
+}
+
 /// The threads of one pool.
 pub(crate) struct Crew {
     scheduler: Arc<Scheduler>,
@@ -78,7 +101,7 @@ impl Crew {
     /// stays behind.
     pub(crate) fn start(
         names: Vec<String>,
-        stack_size: Option<usize>,
+        settings: Settings,
         hooks: Hooks,
     ) -> Result<(Self, Option<Shortfall>), io::Error> {
         let requested = names.len();
@@ -91,6 +114,7 @@ impl Crew {
             let body = {
                 let (place, gangway) = (Arc::clone(&place), Arc::clone(&gangway));
                 move || {
+                    settings.apply();
                     let thread = place.wait().lock().take();
                     if let Some(thread) = thread {
                         thread.live();
@@ -98,7 +122,7 @@ impl Crew {
                     gangway.leave(index);
                 }
             };
-            match spawn_thread(name.clone(), stack_size, body) {
+            match spawn_thread(name.clone(), settings.stack_size, body) {
                 Ok(handle) => started.push((handle, place)),
                 Err(error) => {
                     failure = Some(error);

@@ -147,6 +147,13 @@ pub enum BuildError {
         /// What the function gave.
         name: String,
     },
+    /// A nice value that is none.
+    #[cfg(feature = "thread-priority")]
+    #[error("thread_priority(Nice({value})) is not possible: a nice value is 1 to 19")]
+    NiceValue {
+        /// What was asked for.
+        value: u8,
+    },
     /// The operating system started none of the threads.
     #[error("none of the pool's {requested} threads could be started: {source}")]
     NoThreads {

@@ -126,6 +126,8 @@ mod main_loop;
 mod metrics;
 mod pool;
 mod port;
+#[cfg(feature = "thread-priority")]
+mod priority;
 mod progress;
 mod scheduler;
 mod spawner;
@@ -160,6 +162,8 @@ pub use self::port::{
     Closed, Iter, MessageStream, Port, PostError, PostFuture, RecvError, RecvFuture,
     bounded_channel, channel,
 };
+#[cfg(feature = "thread-priority")]
+pub use self::priority::ThreadPriority;
 pub use self::progress::{JobBuilder, Progress, ProgressBuilder, ProgressHandle};
 pub use self::scheduler::RejectedJob;
 pub use self::spawner::Spawner;

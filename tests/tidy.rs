@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 10] = [
     &["sync", "util"],
     &["sys", "error", "metrics", "environment", "magazine"],
-    &["config", "job", "port", "buffer"],
+    &["config", "priority", "job", "port", "buffer"],
     &["scheduler"],
     &["handle", "main_loop"],
     &["spawner", "crew"],

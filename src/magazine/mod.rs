@@ -3,8 +3,8 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`cache`] | the magazines of a thread, and the depot between threads |
-//! | [`model`] | what the models have instead: it counts, and keeps what is freed |
+//! | `cache` | the magazines of a thread, and the depot between threads |
+//! | `model` | what the models have instead: it counts, and keeps what is freed |
 //!
 //! A cell is usually made on the main loop's thread and freed there or on a
 //! pool thread, a message is freed by whoever receives it. Through the allocator

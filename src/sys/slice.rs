@@ -40,6 +40,13 @@ pub(crate) fn short() -> bool {
     set(Some(SHORT))
 }
 
+/// The calling thread's nice value.
+#[cfg(all(target_os = "linux", any(test, feature = "thread-priority")))]
+pub(crate) fn nice() -> i32 {
+    // SAFETY: no pointers; on Linux 0, 0 is this thread.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
 #[cfg(any(not(target_os = "linux"), loom, miri))]
 fn set(_slice: Option<Duration>) -> bool {
     false
@@ -74,11 +81,6 @@ fn set(slice: Option<Duration>) -> bool {
 #[cfg(all(test, target_os = "linux", not(loom), not(miri)))]
 mod tests {
     use super::*;
-
-    fn nice() -> i32 {
-        // SAFETY: no pointers; 0, 0 is this thread.
-        unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
-    }
 
     #[test]
     fn a_slice_leaves_the_nice_value_alone() {
