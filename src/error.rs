@@ -27,6 +27,8 @@ enum Repr {
     Panic(Mutex<PanicPayload>),
     Cancelled,
     Closed,
+    Expired,
+    TimedOut,
 }
 
 impl JoinError {
@@ -40,6 +42,14 @@ impl JoinError {
 
     pub(crate) fn closed() -> Self {
         Self(Repr::Closed)
+    }
+
+    pub(crate) fn expired() -> Self {
+        Self(Repr::Expired)
+    }
+
+    pub(crate) fn timed_out() -> Self {
+        Self(Repr::TimedOut)
     }
 
     /// Whether the job panicked; also true if it was cancelled and the `Drop`
@@ -60,6 +70,20 @@ impl JoinError {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.0, Repr::Closed)
+    }
+
+    /// Whether the job's [`deadline`](crate::JobBuilder::deadline) passed before
+    /// it started.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        matches!(self.0, Repr::Expired)
+    }
+
+    /// Whether the job ran for longer than its
+    /// [`timeout`](crate::JobBuilder::timeout). It may still run.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self.0, Repr::TimedOut)
     }
 
     /// What the job's panic carried, to be raised again with
@@ -94,6 +118,8 @@ impl fmt::Display for JoinError {
             },
             Repr::Cancelled => f.write_str("the job was cancelled before it started"),
             Repr::Closed => f.write_str("the pool is closed; the job did not run"),
+            Repr::Expired => f.write_str("the job did not start before its deadline"),
+            Repr::TimedOut => f.write_str("the job ran for longer than its timeout"),
         }
     }
 }

@@ -110,6 +110,7 @@
 mod broadcast;
 mod buffer;
 mod builder;
+mod cancel;
 #[cfg(doctest)]
 mod compile_fail;
 #[cfg(doctest)]
@@ -121,6 +122,7 @@ mod environment;
 mod error;
 mod handle;
 mod job;
+mod job_builder;
 mod magazine;
 mod main_loop;
 mod metrics;
@@ -133,6 +135,7 @@ mod scheduler;
 mod spawner;
 mod sync;
 mod sys;
+mod timer;
 mod util;
 mod worker;
 
@@ -150,10 +153,14 @@ pub use self::buffer::{
     Whole,
 };
 pub use self::builder::PoolBuilder;
+pub use self::cancel::{
+    CancelGuard, CancelToken, Cancelled, WaitForCancel, checkpoint, is_cancelled,
+};
 pub use self::crew::Shortfall;
 pub use self::each_thread::ThreadState;
 pub use self::error::{BuildError, JoinError, StillRunning};
 pub use self::handle::{CancelHandle, JoinHandle};
+pub use self::job_builder::JobBuilder;
 #[cfg(unix)]
 pub use self::main_loop::Pollable;
 pub use self::main_loop::{KeepAlive, MainLoop, MessageSource, Remote, SourceId};
@@ -164,7 +171,7 @@ pub use self::port::{
 };
 #[cfg(feature = "thread-priority")]
 pub use self::priority::ThreadPriority;
-pub use self::progress::{JobBuilder, Progress, ProgressBuilder, ProgressHandle};
+pub use self::progress::{Progress, ProgressBuilder, ProgressHandle};
 pub use self::scheduler::RejectedJob;
 pub use self::spawner::Spawner;
 pub use self::worker::{

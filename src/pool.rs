@@ -13,7 +13,7 @@ use crate::each_thread::ThreadState;
 use crate::environment::{Environment, environment_methods};
 use crate::error::{BuildError, StillRunning};
 use crate::handle::JoinHandle;
-use crate::progress::JobBuilder;
+use crate::job_builder::JobBuilder;
 use crate::scheduler::current_index;
 use crate::spawner::Spawner;
 use crate::sync::Arc;

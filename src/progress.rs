@@ -8,38 +8,13 @@ use std::task::{Context, Poll};
 
 use crate::error::JoinError;
 use crate::handle::{CancelHandle, JoinHandle};
+use crate::job_builder::JobBuilder;
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
 use crate::port::{Claim, Lane, PostError, Rank, RecvError, Waiting, receiving_methods};
-use crate::spawner::Spawner;
 use crate::sync::Arc;
 
-/// A job that is being put together; see [`Pool::job`](crate::Pool::job).
-#[must_use = "a builder does nothing until `spawn`"]
-pub struct JobBuilder {
-    spawner: Spawner,
-}
-
-impl Spawner {
-    /// A job with more to say about it than a closure. See
-    /// [`Pool::job`](crate::Pool::job).
-    pub fn job(&self) -> JobBuilder {
-        JobBuilder {
-            spawner: self.clone(),
-        }
-    }
-}
-
 impl JobBuilder {
-    /// Hands `f` over, as [`Pool::spawn`](crate::Pool::spawn) does.
-    pub fn spawn<F, T>(self, f: F) -> JoinHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        self.spawner.spawn(f)
-    }
-
     /// Has `callback` run on this thread with whatever the job posts while it
     /// runs.
     ///
@@ -70,7 +45,7 @@ impl JobBuilder {
         let listening = main.listen(&lane, callback);
         debug_assert!(listening.is_ok(), "nobody else knows the lane");
         ProgressBuilder {
-            spawner: self.spawner,
+            job: self,
             reports: Reports(lane),
         }
     }
@@ -98,13 +73,7 @@ impl JobBuilder {
         T: Send + 'static,
     {
         let reports = Reports(Arc::new(Lane::unbounded()));
-        spawn(&self.spawner, reports, f)
-    }
-}
-
-impl fmt::Debug for JobBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobBuilder").finish_non_exhaustive()
+        spawn(self, reports, f)
     }
 }
 
@@ -113,7 +82,7 @@ impl fmt::Debug for JobBuilder {
 /// Dropping it ends the listener.
 #[must_use = "a builder does nothing until `spawn`"]
 pub struct ProgressBuilder<P: Send + 'static> {
-    spawner: Spawner,
+    job: JobBuilder,
     reports: Reports<P>,
 }
 
@@ -124,7 +93,7 @@ impl<P: Send + 'static> ProgressBuilder<P> {
         F: FnOnce(&Progress<P>) -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn(&self.spawner, self.reports, f)
+        spawn(self.job, self.reports, f)
     }
 }
 
@@ -143,7 +112,7 @@ impl<P> Drop for Reports<P> {
     }
 }
 
-fn spawn<P, F, T>(spawner: &Spawner, reports: Reports<P>, f: F) -> ProgressHandle<P, T>
+fn spawn<P, F, T>(job: JobBuilder, reports: Reports<P>, f: F) -> ProgressHandle<P, T>
 where
     P: Send + 'static,
     F: FnOnce(&Progress<P>) -> T + Send + 'static,
@@ -152,7 +121,7 @@ where
     let lane = Arc::clone(&reports.0);
     let progress = Progress { reports };
     // It is a capture, and those are dropped before the handle resolves.
-    let handle = spawner.spawn(move || f(&progress));
+    let handle = job.spawn(move || f(&progress));
     ProgressHandle {
         handle,
         receiver: Receiver {

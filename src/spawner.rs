@@ -5,7 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::environment::{Environment, environment_methods};
 use crate::handle::JoinHandle;
-use crate::job::{Reason, Slot, new_cell};
+use crate::job::{HandleEnd, Reason, Slot, new_cell};
 use crate::scheduler::{Scheduler, current_scheduler};
 use crate::sync::Arc;
 
@@ -57,13 +57,27 @@ impl Spawner {
         T: Send + 'static,
     {
         let (job, end) = new_cell(f);
-        let woke = self
-            .scheduler
-            .submit(Slot::with_handle(job))
-            .unwrap_or_else(|slot| {
-                self.scheduler.refuse(slot, Reason::Closed);
-                false
-            });
+        self.submit(Slot::with_handle(job), end)
+    }
+
+    /// Hands a job over, and makes the handle of it.
+    #[inline]
+    pub(crate) fn submit<T>(&self, slot: Slot, end: HandleEnd<T>) -> JoinHandle<T> {
+        let woke = self.scheduler.submit(slot).unwrap_or_else(|slot| {
+            self.refuse(slot, Reason::Closed);
+            false
+        });
+        self.handle(end, woke)
+    }
+
+    /// Refuses a job here and now.
+    pub(crate) fn refuse(&self, slot: Slot, reason: Reason) {
+        self.scheduler.refuse(slot, reason);
+    }
+
+    /// The handle of a job of this pool; `woke` if a thread was woken for it.
+    #[inline]
+    pub(crate) fn handle<T>(&self, end: HandleEnd<T>, woke: bool) -> JoinHandle<T> {
         JoinHandle::new(end, self.scheduler.id(), woke)
     }
 
@@ -74,7 +88,7 @@ impl Spawner {
         F: FnOnce() + Send + 'static,
     {
         if let Err(slot) = self.scheduler.submit(Slot::detached(f)) {
-            self.scheduler.refuse(slot, Reason::Closed);
+            self.refuse(slot, Reason::Closed);
         }
     }
 

@@ -6,14 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from rows above its own.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["sync", "util"],
     &["sys", "error", "metrics", "environment", "magazine"],
     &["config", "priority", "job", "port", "buffer"],
-    &["scheduler"],
-    &["handle", "main_loop"],
+    &["scheduler", "timer"],
+    &["handle", "main_loop", "cancel"],
     &["spawner", "crew"],
-    &["worker", "broadcast", "progress", "each_thread"],
+    &["worker", "broadcast", "each_thread", "job_builder"],
+    &["progress"],
     &["pool"],
     &["builder"],
     &["lib"],

@@ -250,5 +250,7 @@ fn into_result<T>(completion: Completion<T>) -> Result<T, JoinError> {
         Completion::Panic(payload) => Err(JoinError::panic(payload)),
         Completion::Refused(Reason::Cancelled) => Err(JoinError::cancelled()),
         Completion::Refused(Reason::Closed) => Err(JoinError::closed()),
+        Completion::Refused(Reason::Expired) => Err(JoinError::expired()),
+        Completion::Refused(Reason::TimedOut) => Err(JoinError::timed_out()),
     }
 }

@@ -6,7 +6,8 @@
 //! # Who may touch which field
 //! 1. `state`: anybody who holds the cell.
 //! 2. `vtable`: anybody who holds the cell; it never changes.
-//! 3. `body`, as a closure: the claimer, who set `CLAIMED`, until it is over.
+//! 3. `body`, as a closure: the claimer, who set `CLAIMED`, until it is over; if
+//!    it set `LEFT` with it, the slot's end instead.
 //! 4. `body`, as an outcome: the claimer until it set `RESOLVED`; after that
 //!    the handle, if there was one when `RESOLVED` was set, and if no reason is
 //!    set or it is overruled.
@@ -24,6 +25,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::Layout;
+use std::cell::Cell as CurrentCell;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::Waker;
@@ -31,6 +33,7 @@ use std::task::Waker;
 use super::state::{Ending, LetGo, Reason, State, Via};
 use crate::magazine;
 use crate::sync::cell::UnsafeCell;
+use crate::sync::thread_local;
 use crate::util::{PanicPayload, catch, discard};
 
 /// What every cell begins with, whatever it holds.
@@ -53,6 +56,36 @@ struct Cell<F, T> {
 union Body<F, T> {
     closure: ManuallyDrop<F>,
     outcome: ManuallyDrop<Result<T, PanicPayload>>,
+}
+
+thread_local! {
+    /// The cell of the job that runs here.
+    static CURRENT: CurrentCell<Option<RawCell>> = const { CurrentCell::new(None) };
+}
+
+/// Says, while it is there, that this thread runs the closure of a cell.
+struct Running {
+    /// Whose closure waits for this one.
+    outer: Option<RawCell>,
+}
+
+impl Running {
+    fn enter(cell: RawCell) -> Self {
+        Self {
+            outer: CURRENT.with(|current| current.replace(Some(cell))),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        CURRENT.with(|current| current.set(self.outer));
+    }
+}
+
+/// The cell of the job that runs here, which its claimer holds until it has run.
+pub(super) fn current() -> Option<RawCell> {
+    CURRENT.try_with(CurrentCell::get).ok().flatten()
 }
 
 /// A cell of any types, as its holders see it.
@@ -94,7 +127,10 @@ where
         // SAFETY: the caller is the claimer, and so this is the only read of
         // the closure.
         let closure = unsafe { Self::take_closure(cell) };
-        let outcome = catch(closure);
+        let outcome = {
+            let _running = Running::enter(cell);
+            catch(closure)
+        };
         // SAFETY: as above; the closure is out, and the cell not yet resolved
         // by us, so that nobody else may touch the body.
         unsafe { Self::put_outcome(cell, outcome) };
@@ -216,6 +252,17 @@ impl RawCell {
         let vtable = unsafe { self.vtable() };
         // SAFETY: handed on from the caller.
         unsafe { (vtable.run)(self, via) }
+    }
+
+    /// Drops the closure of a job that was resolved without a look at it.
+    ///
+    /// Safety: it was left to the slot's end, and the caller is that; it may not
+    /// touch the cell afterwards.
+    pub(super) unsafe fn drop_left(self) -> Result<(), PanicPayload> {
+        // SAFETY: the slot's end holds the cell.
+        let vtable = unsafe { self.vtable() };
+        // SAFETY: the claimer left its rights to the slot's end.
+        unsafe { (vtable.refuse)(self, Via::Slot) }
     }
 
     /// Moves the outcome to `to`.

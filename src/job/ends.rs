@@ -15,11 +15,9 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::task::{Poll, Waker};
 
-use super::cell::RawCell;
-#[cfg(all(test, loom))]
-use super::state::Ending;
-use super::state::{LetGo, Look, Reason, Registration, Via};
-use crate::util::{PanicPayload, discard};
+use super::cell::{RawCell, current};
+use super::state::{Claim, Ending, LetGo, Look, Reason, Registration, Via};
+use crate::util::{PanicPayload, catch, discard};
 
 /// How a job ended, as its handle reads it.
 pub(crate) enum Completion<T> {
@@ -66,22 +64,26 @@ impl CellJob {
         let cell = ManuallyDrop::new(self).cell;
         // SAFETY: the slot's hold is this value's.
         let state = unsafe { cell.state() };
-        if state.claim() {
+        match state.claim_for_slot() {
             // SAFETY: the claim above succeeded.
-            return unsafe { cell.run(Via::Slot) };
+            Claim::Run => unsafe { cell.run(Via::Slot) },
+            // SAFETY: whoever claimed it left it to the slot's end, which is this.
+            Claim::Drop => unsafe { cell.drop_left() },
+            Claim::Tombstone => {
+                if state.slot_gone() == LetGo::Free {
+                    // SAFETY: that was the last hold.
+                    unsafe { cell.free() };
+                }
+                Ok(())
+            }
         }
-        if state.slot_gone() == LetGo::Free {
-            // SAFETY: that was the last hold.
-            unsafe { cell.free() };
-        }
-        Ok(())
     }
 
     /// Whether the job was claimed elsewhere, so that this is only a tombstone.
     #[inline]
     pub(crate) fn is_tombstone(&self) -> bool {
         // SAFETY: the slot's hold is this value's.
-        unsafe { self.cell.state() }.is_claimed()
+        unsafe { self.cell.state() }.is_tombstone()
     }
 
     /// Resolves the job with `reason`, unless it was claimed before. The
@@ -90,8 +92,16 @@ impl CellJob {
         let cell = ManuallyDrop::new(self).cell;
         // SAFETY: the slot's hold is this value's.
         let (done, orphan) = unsafe { cell.refuse(Via::Slot, reason) };
+        if done {
+            return orphan;
+        }
         // SAFETY: it was somebody else's, so the slot's hold is still ours.
-        if !done && unsafe { cell.state() }.slot_gone() == LetGo::Free {
+        let state = unsafe { cell.state() };
+        if state.is_left() {
+            // SAFETY: it was left to the slot's end, which is this.
+            return unsafe { cell.drop_left() };
+        }
+        if state.slot_gone() == LetGo::Free {
             // SAFETY: that was the last hold.
             unsafe { cell.free() };
         }
@@ -274,7 +284,8 @@ unsafe impl Sync for CancelEnd {}
 
 impl CancelEnd {
     /// Cancels the job if it has not started; `true` if it never will, because
-    /// of this call or of an earlier one. The captures are dropped here.
+    /// of this call or of an earlier one. The captures are dropped here. If it
+    /// runs, it is asked to stop.
     pub(crate) fn cancel(&self) -> bool {
         // SAFETY: `cell` is this value's hold.
         unsafe { cancel(self.cell) }
@@ -286,22 +297,48 @@ impl CancelEnd {
         unsafe { self.cell.state() }.look() != Look::Pending
     }
 
-    /// Resolves the job while its closure may be running; whether this call
-    /// did. Timeouts need it; until then the models keep it honest.
-    #[cfg(all(test, loom))]
-    pub(crate) fn resolve_early(&self, reason: Reason) -> bool {
+    /// Resolves the job as expired if it has not started; whether this call did.
+    /// The closure is not looked at: the queue's end drops it in its turn.
+    pub(crate) fn expire(&self) -> bool {
         // SAFETY: `cell` is this value's hold.
-        match unsafe { self.cell.state() }.resolve_early(reason) {
-            None => return false,
-            Some(Ending::TakeWaker) => {
-                // SAFETY: this call set RESOLVED while WAKER was set: rule 5.
-                let waker = unsafe { self.cell.take_waker() };
-                waker.map(Waker::wake);
-            }
-            Some(_) => {}
-        }
-        true
+        let ending = unsafe { self.cell.state() }.expire(Reason::Expired);
+        // SAFETY: it was this call that resolved the cell.
+        unsafe { self.resolved_early(ending) }
     }
+
+    /// Resolves the job as timed out while its closure runs, and asks that to
+    /// stop; whether this call did.
+    pub(crate) fn time_out(&self) -> bool {
+        // SAFETY: `cell` is this value's hold.
+        let ending = unsafe { self.cell.state() }.resolve_early(Reason::TimedOut);
+        // SAFETY: it was this call that resolved the cell.
+        unsafe { self.resolved_early(ending) }
+    }
+
+    /// Safety: the ending is what resolving the cell gave the caller.
+    unsafe fn resolved_early(&self, ending: Option<Ending>) -> bool {
+        if ending == Some(Ending::TakeWaker) {
+            // SAFETY: the caller set RESOLVED while WAKER was set: rule 5.
+            let waker = unsafe { self.cell.take_waker() };
+            // The panic hook has reported it; whoever keeps the time goes on.
+            discard(catch(|| waker.map(Waker::wake)));
+        }
+        ending.is_some()
+    }
+}
+
+/// Whether the job that runs here, if it has a handle, is asked to stop.
+pub(crate) fn is_asked_to_stop() -> bool {
+    // SAFETY: the job runs, so that its claimer holds the cell.
+    current().is_some_and(|cell| unsafe { cell.state() }.is_asked_to_stop())
+}
+
+/// Another party to the job that runs here, if it has a handle.
+pub(crate) fn current_end() -> Option<CancelEnd> {
+    let cell = current()?;
+    // SAFETY: the job runs, so that its claimer holds the cell.
+    unsafe { cell.state() }.add_party();
+    Some(CancelEnd { cell })
 }
 
 impl Clone for CancelEnd {
@@ -329,5 +366,11 @@ unsafe fn cancel(cell: RawCell) -> bool {
     // The panic hook has reported it; a canceller is not the one to unwind.
     discard(orphan);
     // SAFETY: with `Via::Other` the caller's hold stays.
-    done || unsafe { cell.state() }.was_refused(Reason::Cancelled)
+    let state = unsafe { cell.state() };
+    let cancelled = done || state.was_refused(Reason::Cancelled);
+    if !cancelled {
+        // It runs, or is over.
+        state.ask_to_stop();
+    }
+    cancelled
 }

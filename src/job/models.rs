@@ -254,16 +254,65 @@ fn closing_against_cancel_and_wait() {
     });
 }
 
+/// A job that expires is resolved at once and left to the queue's end, which runs
+/// it, refuses it, or is dropped; or it started before.
+fn expiry_against(end: impl Fn(CellJob) + Copy + Send + Sync + 'static) {
+    model(move || {
+        let (job, mut handle, captures, _) = job();
+        let timer = handle.cancel_end().unwrap();
+        let queue = thread::spawn(move || end(job));
+        let expired = timer.expire();
+        match wait(&mut handle) {
+            Completion::Value(_) => assert!(!expired),
+            Completion::Refused(Reason::Expired) => assert!(expired),
+            Completion::Refused(reason) => assert!(!expired && reason == Reason::Closed),
+            Completion::Panic(_) => unreachable!(),
+        }
+        drop((handle, timer));
+        queue.join().unwrap();
+        assert_eq!(captures.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn expiry_against_start() {
+    expiry_against(|job| assert!(job.run().is_ok()));
+}
+
+#[test]
+fn expiry_against_closing() {
+    expiry_against(drop);
+}
+
+#[test]
+fn expiry_against_cancel_and_claim_by_the_waiter() {
+    model(|| {
+        let (job, mut handle, captures, _) = job();
+        let (timer, canceller) = (handle.cancel_end().unwrap(), handle.cancel_end().unwrap());
+        let timer = thread::spawn(move || timer.expire());
+        let cancelled = thread::spawn(move || canceller.cancel());
+        let ran = handle.run_unstarted();
+        let (expired, cancelled) = (timer.join().unwrap(), cancelled.join().unwrap());
+        assert_eq!(
+            [ran, expired, cancelled].iter().filter(|&&won| won).count(),
+            1
+        );
+        drop(handle);
+        assert!(job.run().is_ok());
+        assert_eq!(captures.load(Ordering::SeqCst), 1);
+    });
+}
+
 #[test]
 fn resolved_early_against_finish() {
     model(|| {
         let (job, mut handle, captures, results) = job();
         let timer = handle.cancel_end().unwrap();
         let runner = thread::spawn(move || assert!(job.run().is_ok()));
-        let timer = thread::spawn(move || timer.resolve_early(Reason::Closed));
+        let timer = thread::spawn(move || timer.time_out());
         match wait(&mut handle) {
             Completion::Value(_) => {}
-            Completion::Refused(reason) => assert_eq!(reason, Reason::Closed),
+            Completion::Refused(reason) => assert_eq!(reason, Reason::TimedOut),
             Completion::Panic(_) => unreachable!(),
         }
         drop(handle);

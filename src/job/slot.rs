@@ -15,6 +15,7 @@
 #![allow(unsafe_code)]
 
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::time::Instant;
 
 use super::ends::CellJob;
 use super::state::Reason;
@@ -62,7 +63,8 @@ struct VTable {
 enum Kind {
     /// A fire-and-forget closure, boxed or not.
     Detached,
-    /// A [`CellJob`].
+    /// A [`CellJob`], or something that begins with one and has nothing else to
+    /// drop.
     Handle,
     /// A [`TurnJob`].
     Turn,
@@ -92,6 +94,26 @@ impl Work for CellJob {
     #[inline]
     fn run(self) -> Result<(), PanicPayload> {
         CellJob::run(self)
+    }
+}
+
+/// A job with a handle that must start in time, if at all. `repr(C)` so that a
+/// pointer to it is a pointer to a `CellJob`, as all of that kind are.
+#[repr(C)]
+struct PunctualJob {
+    job: CellJob,
+    deadline: Instant,
+}
+
+impl Work for PunctualJob {
+    const KIND: Kind = Kind::Handle;
+
+    fn run(self) -> Result<(), PanicPayload> {
+        if Instant::now() < self.deadline {
+            self.job.run()
+        } else {
+            self.job.refuse(Reason::Expired)
+        }
     }
 }
 
@@ -142,6 +164,11 @@ impl Slot {
         Self::inline(job)
     }
 
+    /// A job with a handle that expires if its turn comes after the deadline.
+    pub(crate) fn punctual(job: CellJob, deadline: Instant) -> Self {
+        Self::inline(PunctualJob { job, deadline })
+    }
+
     /// A turn of something that lives on.
     pub(crate) fn turn(turn: Arc<dyn Turn>) -> Self {
         Self::inline(TurnJob(turn))
@@ -162,8 +189,8 @@ impl Slot {
         if self.vtable.kind != Kind::Handle {
             return false;
         }
-        // SAFETY: of this kind is `CellJob` only, which is small enough to lie
-        // in the space itself.
+        // SAFETY: all of this kind begin with a `CellJob`, and are small enough
+        // to lie in the space itself.
         let job = unsafe { &*self.space.as_ptr().cast::<CellJob>() };
         job.is_tombstone()
     }
@@ -182,7 +209,8 @@ impl Slot {
             turn.refuse();
             return Verdict::Told(Ok(()));
         }
-        // SAFETY: as above; of the kind that is left is `CellJob` only.
+        // SAFETY: as above; the kind that is left begins with a `CellJob`, and
+        // has nothing else to drop.
         let job = unsafe { space.cast::<CellJob>().read() };
         Verdict::Told(job.refuse(reason))
     }
@@ -239,4 +267,5 @@ impl<W: Work> OfType<W> {
 }
 
 const _: () = assert!(size_of::<CellJob>() <= size_of::<Space>());
+const _: () = assert!(size_of::<PunctualJob>() <= size_of::<Space>());
 const _: () = assert!(size_of::<TurnJob>() <= size_of::<Space>());

@@ -38,8 +38,16 @@ const REASON_MASK: usize = 0b111 << REASON_SHIFT;
 /// refused closure's `Drop`, which the handle is told instead.
 const OVERRULED: usize = 1 << 9;
 
+/// Set if somebody wants the job to stop although it runs: for its closure to
+/// ask for now and then.
+const STOP: usize = 1 << 10;
+
+/// Set if a third party claimed the body and resolved the cell, and left the
+/// closure for the slot's end to drop. Comes with `CLAIMED` and `RESOLVED`.
+const LEFT: usize = 1 << 11;
+
 /// Third parties (cancel handles) are counted above the flags.
-const PARTY: usize = 1 << 10;
+const PARTY: usize = 1 << 12;
 
 /// More third parties than this is a leak in a loop; see `add_party`.
 const PARTIES_MAX: usize = usize::MAX / PARTY / 2;
@@ -52,6 +60,22 @@ pub(crate) enum Reason {
     Cancelled = 1,
     /// The pool closed before it started.
     Closed = 2,
+    /// Its deadline passed before it started.
+    Expired = 3,
+    /// It ran for longer than it may.
+    TimedOut = 4,
+}
+
+/// What a popped queue entry is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(super) enum Claim {
+    /// The body is the caller's, to run.
+    Run,
+    /// The body is the caller's, to drop: the job is resolved already.
+    Drop,
+    /// It is somebody else's, or over.
+    Tombstone,
 }
 
 /// What a handle finds when it looks.
@@ -142,6 +166,44 @@ impl State {
         self.0.fetch_or(CLAIMED, Ordering::AcqRel) & CLAIMED == 0
     }
 
+    /// As [`State::claim`], for the queue's end, which is also whom an expired
+    /// job's closure was left to.
+    #[inline]
+    pub(super) fn claim_for_slot(&self) -> Claim {
+        if self.claim() {
+            Claim::Run
+        } else if self.is_left() {
+            Claim::Drop
+        } else {
+            Claim::Tombstone
+        }
+    }
+
+    /// Whether the closure was left to the queue's end.
+    pub(super) fn is_left(&self) -> bool {
+        self.0.load(Ordering::Acquire) & LEFT != 0
+    }
+
+    /// Claims the body and resolves the cell, without a look at the closure: that
+    /// is left to the queue's end. `None` if somebody claimed it before.
+    pub(super) fn expire(&self, reason: Reason) -> Option<Ending> {
+        let expired = CLAIMED | RESOLVED | LEFT | bits(reason);
+        self.update(|s| (s & (CLAIMED | RESOLVED) == 0).then_some(s | expired))
+            .ok()
+            .map(ending_of_early)
+    }
+
+    /// Asks the running closure to stop.
+    pub(super) fn ask_to_stop(&self) {
+        // Partner: the load in `is_asked_to_stop`.
+        self.0.fetch_or(STOP, Ordering::Release);
+    }
+
+    /// Whether the closure is to stop.
+    pub(super) fn is_asked_to_stop(&self) -> bool {
+        self.0.load(Ordering::Acquire) & STOP != 0
+    }
+
     /// Claims the body in order to drop it, and says why in the same step;
     /// `true` if it is now the caller's.
     pub(super) fn claim_to_refuse(&self, reason: Reason) -> bool {
@@ -149,10 +211,10 @@ impl State {
             .is_ok()
     }
 
-    /// Whether somebody claimed the body already. Relaxed: who goes by it only
-    /// saves a claim that would fail.
-    pub(super) fn is_claimed(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & CLAIMED != 0
+    /// Whether nothing is left to do for the queue's end. Relaxed: who goes by it
+    /// only saves a claim that would fail.
+    pub(super) fn is_tombstone(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & (CLAIMED | LEFT) == CLAIMED
     }
 
     /// Whether the job was refused for `reason`, by whomever.
@@ -195,20 +257,14 @@ impl State {
         }
     }
 
-    /// Resolves a cell whose closure still runs, or has not started: the handle
-    /// sees `reason` at once, and the claimer drops the late outcome. For third
+    /// Resolves a cell whose closure runs, and asks that to stop: the handle sees
+    /// `reason` at once, and the claimer drops the late outcome. For third
     /// parties, which keep their hold; `None` if it was resolved already.
-    #[cfg(all(test, loom))]
     pub(super) fn resolve_early(&self, reason: Reason) -> Option<Ending> {
-        self.update(|s| (s & RESOLVED == 0).then_some((s & !REASON_MASK) | RESOLVED | bits(reason)))
+        let early = RESOLVED | STOP | bits(reason);
+        self.update(|s| (s & RESOLVED == 0).then_some((s & !REASON_MASK) | early))
             .ok()
-            .map(|s| {
-                if s & WAKER != 0 {
-                    Ending::TakeWaker
-                } else {
-                    Ending::Done
-                }
-            })
+            .map(ending_of_early)
     }
 
     /// The queue entry lets go: it was a tombstone, or its ending is complete.
@@ -310,7 +366,18 @@ fn reason_of(s: usize) -> Option<Reason> {
     match (s & REASON_MASK) >> REASON_SHIFT {
         1 => Some(Reason::Cancelled),
         2 => Some(Reason::Closed),
+        3 => Some(Reason::Expired),
+        4 => Some(Reason::TimedOut),
         _ => None,
+    }
+}
+
+/// What is left to do for a third party that resolved a cell in this state.
+fn ending_of_early(s: usize) -> Ending {
+    if s & WAKER != 0 {
+        Ending::TakeWaker
+    } else {
+        Ending::Done
     }
 }
 

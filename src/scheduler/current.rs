@@ -87,6 +87,11 @@ impl Scheduler {
     }
 }
 
+/// Whether this thread works for a pool that was told to throw its backlog away.
+pub(crate) fn current_is_discarding() -> bool {
+    current(|thread| thread.scheduler.is_discarding()).unwrap_or(false)
+}
+
 /// This thread's index in its pool, if it is a pool thread.
 pub(crate) fn current_index() -> Option<usize> {
     current(|thread| thread.index)

@@ -89,7 +89,8 @@ impl fmt::Display for RejectedJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.reason {
             Reason::Closed => "a job was rejected because the pool is closed",
-            Reason::Cancelled => "a job was thrown away unrun by shutdown_now",
+            // The other reasons are told to handles only.
+            _ => "a job was thrown away unrun by shutdown_now",
         })
     }
 }

@@ -57,7 +57,9 @@ use crate::sync::deque::{Injector, Stealer, Worker};
 use crate::sync::thread::Thread;
 use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, Parker, ReportFlag};
 
-pub(crate) use self::current::{PoolId, clear_tombstones, current_index, current_scheduler};
+pub(crate) use self::current::{
+    PoolId, clear_tombstones, current_index, current_is_discarding, current_scheduler,
+};
 pub(crate) use self::hooks::Hooks;
 pub use self::hooks::RejectedJob;
 pub(crate) use self::pool_thread::PoolThread;

@@ -41,7 +41,7 @@ pub(crate) fn short() -> bool {
 }
 
 /// The calling thread's nice value.
-#[cfg(all(target_os = "linux", any(test, feature = "thread-priority")))]
+#[cfg(all(target_os = "linux", not(loom), any(test, feature = "thread-priority")))]
 pub(crate) fn nice() -> i32 {
     // SAFETY: no pointers; on Linux 0, 0 is this thread.
     unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }

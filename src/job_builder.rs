@@ -1,0 +1,148 @@
+//! [`JobBuilder`]: a job with more to say about it than a closure.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::cancel::CancelToken;
+use crate::handle::JoinHandle;
+use crate::job::{HandleEnd, Reason, Slot, new_cell};
+use crate::spawner::Spawner;
+use crate::timer::Timed;
+
+/// A job that is being put together; see [`Pool::job`](crate::Pool::job).
+#[must_use = "a builder does nothing until `spawn`"]
+pub struct JobBuilder {
+    spawner: Spawner,
+    deadline: Option<Duration>,
+    timeout: Option<Duration>,
+    token: Option<CancelToken>,
+}
+
+impl Spawner {
+    /// A job with more to say about it than a closure. See
+    /// [`Pool::job`](crate::Pool::job).
+    pub fn job(&self) -> JobBuilder {
+        JobBuilder {
+            spawner: self.clone(),
+            deadline: None,
+            timeout: None,
+            token: None,
+        }
+    }
+}
+
+impl JobBuilder {
+    /// The job is to start within `limit` from when it is spawned, or not at all:
+    /// then its handle gives [`is_expired`](crate::JoinError::is_expired), at the
+    /// deadline, and what it captured is dropped by a pool thread when the job's
+    /// turn would have come. Monotonic time. Zero expires at once, and drops the
+    /// captures here; [`Duration::MAX`] is no limit.
+    ///
+    /// While a job with a limit waits or runs there is one thread more, which
+    /// keeps the time. If that cannot be started (a line on stderr says so), the
+    /// job still does not start too late, but its handle is told only then.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = windlass::Pool::builder().num_threads(1).build()?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// pool.execute(move || drop(wait.recv())); // the thread is busy
+    /// let late = pool.job().deadline(Duration::from_millis(1)).spawn(|| unreachable!());
+    /// let result: Result<(), _> = late.join();
+    /// assert!(result.unwrap_err().is_expired()); // although the thread is busy still
+    /// # drop(go);
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
+        self
+    }
+
+    /// The job is to run for no longer than `limit` from when it starts. If it
+    /// does, its handle gives [`is_timed_out`](crate::JoinError::is_timed_out) at
+    /// once, and it is asked to stop ([`is_cancelled`](crate::is_cancelled)): it
+    /// cannot be made to, and goes on until it asks or ends. What it returns
+    /// after that is dropped by the pool thread. Monotonic time;
+    /// [`Duration::MAX`] is no limit.
+    ///
+    /// This is the one case where a handle resolves before the job's captures are
+    /// dropped. About the time-keeping thread see [`deadline`](Self::deadline); if
+    /// it cannot be started, the job runs without a limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let pool = windlass::Pool::new()?;
+    /// let search = pool.job().timeout(Duration::from_millis(5)).spawn(|| {
+    ///     while !windlass::is_cancelled() { /* ... a step ... */ }
+    /// });
+    /// assert!(search.join().unwrap_err().is_timed_out());
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Cancels the job with the token: if it has not started, it never will; if
+    /// it runs, it is asked to stop. With a token that is cancelled already the
+    /// closure is dropped by [`spawn`](Self::spawn). See [`CancelToken`].
+    pub fn cancel_with(mut self, token: &CancelToken) -> Self {
+        self.token = Some(token.clone());
+        self
+    }
+
+    /// Hands `f` over, as [`Pool::spawn`](crate::Pool::spawn) does.
+    pub fn spawn<F, T>(mut self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if self.deadline.is_none() && self.timeout.is_none() {
+            let (job, end) = new_cell(f);
+            self.adopt(&end);
+            return self.spawner.submit(Slot::with_handle(job), end);
+        }
+        let at = self
+            .deadline
+            .and_then(|limit| Instant::now().checked_add(limit));
+        let (timed, timeout) = (Timed::new(), self.timeout.take());
+        let (job, end) = new_cell(move || {
+            if let Some(limit) = timeout {
+                timed.limit_current(limit);
+            }
+            let result = f();
+            drop(timed);
+            result
+        });
+        self.adopt(&end);
+        let Some(at) = at else {
+            return self.spawner.submit(Slot::with_handle(job), end);
+        };
+        if self.deadline == Some(Duration::ZERO) {
+            self.spawner.refuse(Slot::with_handle(job), Reason::Expired);
+            return self.spawner.handle(end, false);
+        }
+        if let Some(party) = end.cancel_end() {
+            Timed::deadline(at, party);
+        }
+        self.spawner.submit(Slot::punctual(job, at), end)
+    }
+
+    fn adopt<T>(&self, end: &HandleEnd<T>) {
+        if let (Some(token), Some(party)) = (&self.token, end.cancel_end()) {
+            token.adopt(party);
+        }
+    }
+}
+
+impl fmt::Debug for JobBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobBuilder")
+            .field("deadline", &self.deadline)
+            .field("timeout", &self.timeout)
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}

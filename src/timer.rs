@@ -1,0 +1,199 @@
+//! The thread that keeps time for jobs: started with the first that has a limit,
+//! gone with the last.
+//!
+//! It only resolves cells: what a job captured is dropped by a pool thread, when
+//! the job's turn comes, so that one slow `Drop` does not make others late.
+//!
+//! # How it is told
+//! Entries come in through a queue that says, in the step that enters one,
+//! whether the thread has to be told ([`Queue`]). Whoever is to tell it finds its
+//! parker, or finds none, and starts it: the thread takes its parker away
+//! *before* it says that it waits, if it is about to end. So there is always
+//! exactly one thread, or none and nobody to miss it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+
+use crate::job::{CancelEnd, current_end};
+use crate::port::{Queue, Wait};
+use crate::sync::{Arc, AtomicUsize, OnceLock, Ordering, Parker, thread};
+
+/// So many limits may be kept before those of jobs that are over are cleared.
+const FEW: usize = 64;
+
+/// What is to happen when time is over.
+#[derive(Clone, Copy)]
+enum Limit {
+    /// A job that has not started never does.
+    Deadline,
+    /// A job that runs is resolved, and asked to stop.
+    Timeout,
+}
+
+struct Entry {
+    at: Instant,
+    limit: Limit,
+    job: CancelEnd,
+}
+
+/// Belongs to a job that has a limit, and goes when its closure does: as long as
+/// there is one, the thread has a reason to wait.
+pub(crate) struct Timed(());
+
+struct Timer {
+    inbox: Queue<Entry>,
+    /// How many [`Timed`] there are.
+    timed: AtomicUsize,
+    /// The thread's, while there is one that is not about to end.
+    parker: ArcSwapOption<Parker>,
+}
+
+impl Timed {
+    pub(crate) fn new() -> Self {
+        // Relaxed: the thread hears of it by the entry that follows.
+        timer().timed.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// The job expires if it has not started by then.
+    pub(crate) fn deadline(at: Instant, job: CancelEnd) {
+        timer().enter(Entry {
+            at,
+            limit: Limit::Deadline,
+            job,
+        });
+    }
+
+    /// The job that runs here is timed out after so long.
+    pub(crate) fn limit_current(&self, limit: Duration) {
+        // Too far away to be a point in time is no limit.
+        if let Some(at) = Instant::now().checked_add(limit)
+            && let Some(job) = current_end()
+        {
+            timer().enter(Entry {
+                at,
+                limit: Limit::Timeout,
+                job,
+            });
+        }
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        let timer = timer();
+        // Release, with the thread's Acquire: the job is over for it then.
+        if timer.timed.fetch_sub(1, Ordering::Release) == 1
+            && let Some(parker) = &*timer.parker.load()
+        {
+            parker.unpark();
+        }
+    }
+}
+
+fn timer() -> &'static Timer {
+    static TIMER: OnceLock<Timer> = OnceLock::new();
+    TIMER.get_or_init(|| Timer {
+        inbox: Queue::waiting(),
+        timed: AtomicUsize::new(0),
+        parker: ArcSwapOption::empty(),
+    })
+}
+
+impl Timer {
+    fn enter(&'static self, entry: Entry) {
+        // The queue is never closed.
+        if !matches!(self.inbox.push(entry), Ok(true)) {
+            return;
+        }
+        match &*self.parker.load() {
+            Some(parker) => parker.unpark(),
+            None => self.start(),
+        }
+    }
+
+    #[cold]
+    fn start(&'static self) {
+        let thread = thread::Builder::new().name("windlass-timer".into());
+        let Err(error) = thread.spawn(|| self.keep_time()) else {
+            return;
+        };
+        eprintln!("windlass: the timer thread could not be started: {error}");
+        // Nobody keeps these limits (a deadline is looked at when the job's turn
+        // comes); the next one tries again.
+        while self.inbox.wait() == Wait::Arrived {
+            drop(self.inbox.take());
+        }
+    }
+
+    fn keep_time(&self) {
+        let parker = Arc::new(Parker::new(thread::current()));
+        let mut agenda = Agenda::default();
+        self.parker.store(Some(Arc::clone(&parker)));
+        loop {
+            let mut arrived = self.inbox.take();
+            while let Some(entry) = arrived.pop() {
+                agenda.enter(entry);
+            }
+            agenda.fire(Instant::now());
+            if self.timed.load(Ordering::Acquire) == 0 {
+                agenda.clear();
+            }
+            let next = agenda.next();
+            if next.is_none() {
+                self.parker.store(None);
+                match self.inbox.wait() {
+                    Wait::Arrived => self.parker.store(Some(Arc::clone(&parker))),
+                    Wait::Waiting | Wait::Closed => return,
+                }
+            } else if self.inbox.wait() != Wait::Arrived {
+                parker.park_until(next);
+            }
+        }
+    }
+}
+
+/// The limits that are still to come.
+#[derive(Default)]
+struct Agenda {
+    /// By time, and in the order in which they came.
+    entries: BTreeMap<(Instant, u64), (Limit, CancelEnd)>,
+    entered: u64,
+    /// How many were left when those of jobs that are over were last cleared.
+    kept: usize,
+}
+
+impl Agenda {
+    fn enter(&mut self, entry: Entry) {
+        let Entry { at, limit, job } = entry;
+        self.entered += 1;
+        self.entries.insert((at, self.entered), (limit, job));
+        if self.entries.len() > 2 * self.kept.max(FEW) {
+            self.entries.retain(|_, (_, job)| !job.is_resolved());
+            self.kept = self.entries.len();
+        }
+    }
+
+    fn fire(&mut self, now: Instant) {
+        while let Some(first) = self.entries.first_entry()
+            && first.key().0 <= now
+        {
+            let (limit, job) = first.remove();
+            match limit {
+                Limit::Deadline => job.expire(),
+                Limit::Timeout => job.time_out(),
+            };
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.entries.first_key_value().map(|(&(at, _), _)| at)
+    }
+
+    fn clear(&mut self) {
+        // The jobs are over, and so is what they were to be told.
+        self.entries.clear();
+    }
+}
