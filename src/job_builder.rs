@@ -15,7 +15,7 @@ pub struct JobBuilder {
     spawner: Spawner,
     deadline: Option<Duration>,
     timeout: Option<Duration>,
-    token: Option<CancelToken>,
+    tokens: Vec<CancelToken>,
 }
 
 impl Spawner {
@@ -26,7 +26,7 @@ impl Spawner {
             spawner: self.clone(),
             deadline: None,
             timeout: None,
-            token: None,
+            tokens: Vec::new(),
         }
     }
 }
@@ -85,11 +85,11 @@ impl JobBuilder {
         self
     }
 
-    /// Cancels the job with the token: if it has not started, it never will; if
+    /// Cancels the job with the token, or with the first of several: if it has not started, it never will; if
     /// it runs, it is asked to stop. With a token that is cancelled already the
     /// closure is dropped by [`spawn`](Self::spawn). See [`CancelToken`].
     pub fn cancel_with(mut self, token: &CancelToken) -> Self {
-        self.token = Some(token.clone());
+        self.tokens.push(token.clone());
         self
     }
 
@@ -131,8 +131,10 @@ impl JobBuilder {
     }
 
     fn adopt<T>(&self, end: &HandleEnd<T>) {
-        if let (Some(token), Some(party)) = (&self.token, end.cancel_end()) {
-            token.adopt(party);
+        for token in &self.tokens {
+            if let Some(party) = end.cancel_end() {
+                token.adopt(party);
+            }
         }
     }
 }
@@ -142,7 +144,7 @@ impl fmt::Debug for JobBuilder {
         f.debug_struct("JobBuilder")
             .field("deadline", &self.deadline)
             .field("timeout", &self.timeout)
-            .field("token", &self.token)
+            .field("tokens", &self.tokens)
             .finish_non_exhaustive()
     }
 }

@@ -123,6 +123,7 @@ mod error;
 mod handle;
 mod job;
 mod job_builder;
+mod job_set;
 mod magazine;
 mod main_loop;
 mod metrics;
@@ -161,6 +162,7 @@ pub use self::each_thread::ThreadState;
 pub use self::error::{BuildError, JoinError, StillRunning};
 pub use self::handle::{CancelHandle, JoinHandle};
 pub use self::job_builder::JobBuilder;
+pub use self::job_set::{JobSet, JoinNext};
 #[cfg(unix)]
 pub use self::main_loop::Pollable;
 pub use self::main_loop::{KeepAlive, MainLoop, MessageSource, Remote, SourceId};

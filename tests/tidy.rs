@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 11] = [
     &["handle", "main_loop", "cancel"],
     &["spawner", "crew"],
     &["worker", "broadcast", "each_thread", "job_builder"],
-    &["progress"],
+    &["progress", "job_set"],
     &["pool"],
     &["builder"],
     &["lib"],

@@ -182,6 +182,21 @@ impl<T> JoinHandle<T> {
         self
     }
 
+    /// Whether this is a thread of the job's pool.
+    pub(crate) fn is_here(&self) -> bool {
+        self.pool.is_current()
+    }
+
+    /// Runs the job on this thread, one of its pool, if nobody started it; whether
+    /// it did.
+    pub(crate) fn run_unstarted(&mut self) -> bool {
+        let ran = self.end.run_unstarted();
+        if ran {
+            clear_tombstones();
+        }
+        ran
+    }
+
     fn expect_unspent(&self, method: &str) {
         assert!(
             !self.end.is_spent(),
@@ -196,8 +211,8 @@ impl<T> JoinHandle<T> {
         // Only a thread of the pool runs it here: a job is entitled to a pool
         // thread's stack, priority and per-thread state. And only if there is
         // no deadline that running it could miss.
-        if deadline.is_none() && self.pool.is_current() && self.end.run_unstarted() {
-            clear_tombstones();
+        if deadline.is_none() && self.is_here() {
+            self.run_unstarted();
         }
         if let Some(completion) = self.end.try_take() {
             return Some(completion);
