@@ -63,7 +63,7 @@ fn files_below(folder: &str) -> Vec<String> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
-                if !["target", ".git"].contains(&name.as_str()) {
+                if !["target", ".git", "node_modules"].contains(&name.as_str()) {
                     folders.push(path);
                 }
             } else if name != "Cargo.lock" {

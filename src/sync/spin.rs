@@ -7,31 +7,45 @@ use super::{spin_loop, thread_local};
 /// How often a waiter looks at the state before it parks: about 3.5 us.
 const LOOKS: u32 = 300;
 
-/// After a spin that was for nothing, this many waits of the thread park at
+/// After spins that were for nothing, up to so many waits of the thread park at
 /// once: the pool is busy with longer jobs, or the machine with other programs,
-/// and spinning would take the processor from the very job waited for.
-const SKIPPED: u32 = 15;
+/// and spinning would take the processor from the very job waited for. After one
+/// it is a single wait (somebody just had to be woken), after each further one
+/// twice as many.
+const SKIP_MAX: u32 = 16;
+
+/// What a thread has learnt from its spins.
+#[derive(Clone, Copy)]
+struct Learnt {
+    /// How many more waits park at once.
+    skip: u32,
+    /// How many parked after the last spin that was for nothing; 0 after one
+    /// that was not.
+    skipped: u32,
+}
 
 thread_local! {
-    /// How many more waits of this thread park at once.
-    static SKIP: Cell<u32> = const { Cell::new(0) };
+    static LEARNT: Cell<Learnt> = const { Cell::new(Learnt { skip: 0, skipped: 0 }) };
 }
 
 /// Looks for `done` for a moment, unless that was for nothing lately.
 pub(crate) fn spin_for(done: impl Fn() -> bool) {
     // In a thread's last destructors there is nothing to learn from.
-    let skip = SKIP.try_with(Cell::get).unwrap_or(SKIPPED);
-    let learn = |waits| {
-        let _ = SKIP.try_with(|skip| skip.set(waits));
+    let Ok(Learnt { skip, skipped }) = LEARNT.try_with(Cell::get) else {
+        return;
+    };
+    let learn = |skip, skipped| {
+        let _ = LEARNT.try_with(|learnt| learnt.set(Learnt { skip, skipped }));
     };
     if skip > 0 {
-        return learn(skip - 1);
+        return learn(skip - 1, skipped);
     }
     for _ in 0..LOOKS {
         if done() {
-            return;
+            return learn(0, 0);
         }
         spin_loop();
     }
-    learn(SKIPPED);
+    let skip = (2 * skipped).clamp(1, SKIP_MAX);
+    learn(skip, skip);
 }

@@ -1,0 +1,3 @@
+// What Piscina's threads run.
+
+export default (n) => n + 1;

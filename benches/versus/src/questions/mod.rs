@@ -1,0 +1,95 @@
+//! The questions, one file each, in the order of the table.
+
+use crate::question::Question;
+
+mod burst;
+mod grain;
+mod idle;
+mod lateness;
+mod loop_callbacks;
+mod memory;
+mod messages;
+mod nested_flat;
+mod nested_join;
+mod nested_tree;
+mod oversubscribed;
+mod producers;
+mod round_trip;
+mod scaling;
+mod spawn_await;
+mod spawn_flood;
+mod workers;
+
+pub use self::grain::GRAINS;
+pub use self::lateness::{ALONE, NEIGHBOUR};
+
+pub static ALL: &[Question] = &[
+    spawn_flood::QUESTION,
+    spawn_await::QUESTION,
+    burst::QUESTION,
+    round_trip::HOT,
+    round_trip::IDLE,
+    nested_flat::QUESTION,
+    nested_tree::QUESTION,
+    nested_join::QUESTION,
+    producers::QUESTION,
+    oversubscribed::QUESTION,
+    grain::QUESTION,
+    lateness::QUESTION,
+    loop_callbacks::QUESTION,
+    idle::QUESTION,
+    memory::QUESTION,
+    scaling::QUESTION,
+    messages::ROUND_TRIP_HOT,
+    messages::ROUND_TRIP_IDLE,
+    messages::FLOOD,
+    workers::START,
+    workers::MEMORY,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::ALL;
+    use crate::question::{OURS, Settings};
+
+    #[test]
+    fn names_are_unique_and_a_figure_is_named_after_its_question() {
+        let mut names = BTreeSet::new();
+        let mut figures = BTreeSet::new();
+        for question in ALL {
+            assert!(names.insert(question.name), "{}", question.name);
+            assert!(!question.figures.is_empty(), "{}", question.name);
+            for figure in question.figures {
+                assert!(figures.insert(figure.name), "{}", figure.name);
+                assert!(figure.name.starts_with(question.name), "{}", figure.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_question_is_asked_of_ours_and_of_others() {
+        let settings = Settings {
+            threads: 2,
+            quick: true,
+        };
+        for question in ALL {
+            let field = (question.field)(&settings);
+            let libraries: Vec<_> = field.contenders.iter().map(|each| each.library).collect();
+            let unique: BTreeSet<_> = libraries.iter().collect();
+            assert_eq!(
+                unique.len(),
+                libraries.len(),
+                "{}: {libraries:?}",
+                question.name
+            );
+            assert!(
+                libraries.contains(&OURS),
+                "{}: {libraries:?}",
+                question.name
+            );
+            assert!(libraries.len() > 1, "{}: {libraries:?}", question.name);
+        }
+    }
+}
