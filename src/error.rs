@@ -29,6 +29,7 @@ enum Repr {
     Closed,
     Expired,
     TimedOut,
+    Deadlock,
 }
 
 impl JoinError {
@@ -50,6 +51,10 @@ impl JoinError {
 
     pub(crate) fn timed_out() -> Self {
         Self(Repr::TimedOut)
+    }
+
+    pub(crate) fn deadlock() -> Self {
+        Self(Repr::Deadlock)
     }
 
     /// Whether the job panicked; also true if it was cancelled and the `Drop`
@@ -77,6 +82,14 @@ impl JoinError {
     #[must_use]
     pub fn is_expired(&self) -> bool {
         matches!(self.0, Repr::Expired)
+    }
+
+    /// Whether waiting for the job could never have ended: it was waited for by a
+    /// job of the same [`serial`](crate::Pool::serial) view, which has to end
+    /// before this one may start. It comes in its turn.
+    #[must_use]
+    pub fn is_deadlock(&self) -> bool {
+        matches!(self.0, Repr::Deadlock)
     }
 
     /// Whether the job ran for longer than its
@@ -120,6 +133,10 @@ impl fmt::Display for JoinError {
             Repr::Closed => f.write_str("the pool is closed; the job did not run"),
             Repr::Expired => f.write_str("the job did not start before its deadline"),
             Repr::TimedOut => f.write_str("the job ran for longer than its timeout"),
+            Repr::Deadlock => f.write_str(
+                "the job cannot start before the one that waits for it has ended: \
+                 both are of one serial view",
+            ),
         }
     }
 }

@@ -138,6 +138,7 @@ mod sync;
 mod sys;
 mod timer;
 mod util;
+mod view;
 mod worker;
 
 /// The README's programs, compiled and run.
@@ -176,6 +177,7 @@ pub use self::priority::ThreadPriority;
 pub use self::progress::{Progress, ProgressBuilder, ProgressHandle};
 pub use self::scheduler::RejectedJob;
 pub use self::spawner::Spawner;
+pub use self::view::{Latest, Limit};
 pub use self::worker::{
     BoxError, CurrentWorker, DedicatedBuilder, Exit, Exited, Parent, Restart, Worker,
     WorkerBuilder, WorkerError, WorkerId, current_worker, is_main_thread,

@@ -17,6 +17,7 @@ use crate::job_builder::JobBuilder;
 use crate::scheduler::current_index;
 use crate::spawner::Spawner;
 use crate::sync::Arc;
+use crate::view::{Latest, Limit};
 use crate::worker::{BoxError, Parent, Worker};
 
 /// A fixed crew of threads that hauls CPU-bound work, and their owner.
@@ -156,6 +157,47 @@ impl Pool {
     /// progress.
     pub fn job(&self) -> JobBuilder {
         self.spawner.job()
+    }
+
+    /// A view of the pool for jobs of which no more than `places` are to run at
+    /// once; see [`Limit`]. Clone it for all who hand such jobs over.
+    ///
+    /// # Panics
+    /// If `places` is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn limit(&self, places: usize) -> Limit {
+        self.spawner.limit(places)
+    }
+
+    /// A view of the pool for jobs that run one after another, in the order in
+    /// which they were handed over: each sees what the one before it did. See
+    /// [`Limit`].
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// let pool = windlass::Pool::new()?;
+    /// let log = pool.serial();
+    /// let lines = Arc::new(Mutex::new(Vec::new()));
+    /// for n in 0..100 {
+    ///     let lines = Arc::clone(&lines);
+    ///     log.execute(move || lines.lock().unwrap().push(n));
+    /// }
+    /// log.spawn(|| ()).join()?; // the last
+    /// assert!(lines.lock().unwrap().iter().copied().eq(0..100));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn serial(&self) -> Limit {
+        self.spawner.serial()
+    }
+
+    /// A view of the pool for jobs of which only the newest is worth the while;
+    /// see [`Latest`].
+    #[must_use]
+    pub fn latest(&self) -> Latest {
+        self.spawner.latest()
     }
 
     /// Joins the pool's channel of that name; see [`Broadcast`]. Never blocks.

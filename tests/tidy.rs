@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 11] = [
     &["scheduler", "timer"],
     &["handle", "main_loop", "cancel"],
     &["spawner", "crew"],
-    &["worker", "broadcast", "each_thread", "job_builder"],
+    &["worker", "broadcast", "each_thread", "job_builder", "view"],
     &["progress", "job_set"],
     &["pool"],
     &["builder"],

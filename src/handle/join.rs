@@ -11,7 +11,7 @@ use super::CancelHandle;
 use crate::error::JoinError;
 use crate::job::{Completion, HandleEnd, Reason};
 use crate::scheduler::{PoolId, clear_tombstones};
-use crate::sync::{block_until, spin_for};
+use crate::sync::{Arc, block_until, spin_for};
 
 /// The way back from one job: wait for its result, look for it, or await it on
 /// any executor.
@@ -48,18 +48,48 @@ use crate::sync::{block_until, spin_for};
 #[must_use = "dropping a handle detaches the job; use `execute` if no result is wanted"]
 pub struct JoinHandle<T> {
     end: HandleEnd<T>,
-    /// Which pool runs the job.
-    pool: PoolId,
+    home: Home,
     /// A thread had to be woken for the job, so that it cannot be done soon.
     woke: bool,
     cancel_on_drop: bool,
 }
 
+/// Where a job waits for its turn.
+enum Home {
+    /// In a pool's own queues: a waiting thread of the pool may claim it.
+    Pool(PoolId),
+    /// In a view's queue, which may not be jumped.
+    View(Arc<dyn Help>),
+}
+
+/// A view, as whoever waits for a job of it sees it.
+pub(crate) trait Help: Send + Sync {
+    /// A wait begins on this thread: does what the view allows to bring the job
+    /// about, until `is_over` or nothing is left to do. Whether the job that waits
+    /// gave a place back.
+    fn begin_wait(self: Arc<Self>, is_over: &dyn Fn() -> bool) -> Result<bool, WouldDeadlock>;
+
+    /// The wait is over; `gave_place` is what its beginning said.
+    fn end_wait(&self, gave_place: bool);
+}
+
+/// The job that is waited for can only start when the one that waits has ended.
+pub(crate) struct WouldDeadlock;
+
 impl<T> JoinHandle<T> {
     pub(crate) fn new(end: HandleEnd<T>, pool: PoolId, woke: bool) -> Self {
+        Self::of(end, Home::Pool(pool), woke)
+    }
+
+    /// The handle of a job that waits in a view.
+    pub(crate) fn of_view(end: HandleEnd<T>, view: Arc<dyn Help>) -> Self {
+        Self::of(end, Home::View(view), false)
+    }
+
+    fn of(end: HandleEnd<T>, home: Home, woke: bool) -> Self {
         Self {
             end,
-            pool,
+            home,
             woke,
             cancel_on_drop: false,
         }
@@ -151,7 +181,7 @@ impl<T> JoinHandle<T> {
     /// this call still returns `true`.
     pub fn cancel(&self) -> bool {
         let cancelled = self.end.cancel();
-        if cancelled && self.pool.is_current() {
+        if cancelled && self.is_here() {
             clear_tombstones();
         }
         cancelled
@@ -182,9 +212,9 @@ impl<T> JoinHandle<T> {
         self
     }
 
-    /// Whether this is a thread of the job's pool.
+    /// Whether this thread may claim the job: it is one of its pool.
     pub(crate) fn is_here(&self) -> bool {
-        self.pool.is_current()
+        matches!(self.home, Home::Pool(pool) if pool.is_current())
     }
 
     /// Runs the job on this thread, one of its pool, if nobody started it; whether
@@ -211,9 +241,32 @@ impl<T> JoinHandle<T> {
         // Only a thread of the pool runs it here: a job is entitled to a pool
         // thread's stack, priority and per-thread state. And only if there is
         // no deadline that running it could miss.
-        if deadline.is_none() && self.is_here() {
-            self.run_unstarted();
+        if deadline.is_none() {
+            if self.is_here() {
+                self.run_unstarted();
+            } else if let Home::View(view) = &self.home {
+                let view = Arc::clone(view);
+                return Some(self.wait_in_view(&view));
+            }
         }
+        self.wait_until(deadline, timeout)
+    }
+
+    fn wait_in_view(&mut self, view: &Arc<dyn Help>) -> Completion<T> {
+        let end = &self.end;
+        let Ok(gave_place) = Arc::clone(view).begin_wait(&|| end.is_resolved()) else {
+            return Completion::Refused(Reason::Deadlock);
+        };
+        let completion = self.wait_until(None, None);
+        view.end_wait(gave_place);
+        completion.expect("a wait without a deadline ends with the result")
+    }
+
+    fn wait_until(
+        &mut self,
+        deadline: Option<Instant>,
+        timeout: Option<Duration>,
+    ) -> Option<Completion<T>> {
         if let Some(completion) = self.end.try_take() {
             return Some(completion);
         }
@@ -267,5 +320,6 @@ fn into_result<T>(completion: Completion<T>) -> Result<T, JoinError> {
         Completion::Refused(Reason::Closed) => Err(JoinError::closed()),
         Completion::Refused(Reason::Expired) => Err(JoinError::expired()),
         Completion::Refused(Reason::TimedOut) => Err(JoinError::timed_out()),
+        Completion::Refused(Reason::Deadlock) => Err(JoinError::deadlock()),
     }
 }

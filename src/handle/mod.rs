@@ -10,3 +10,4 @@ mod join;
 
 pub use self::cancel::CancelHandle;
 pub use self::join::JoinHandle;
+pub(crate) use self::join::{Help, WouldDeadlock};

@@ -64,6 +64,9 @@ pub(crate) enum Reason {
     Expired = 3,
     /// It ran for longer than it may.
     TimedOut = 4,
+    /// It is waited for by who must end before it starts. Never in the word: only
+    /// that wait is told, and the job comes in its turn.
+    Deadlock = 7,
 }
 
 /// What a popped queue entry is worth.

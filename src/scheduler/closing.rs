@@ -37,6 +37,15 @@ impl Scheduler {
         self.idle.load().is_closed()
     }
 
+    /// Whether a job from this thread would be taken.
+    pub(crate) fn is_open_here(&self) -> bool {
+        if self.is_current() {
+            !self.is_discarding()
+        } else {
+            !self.is_closed()
+        }
+    }
+
     /// Closes, and resolves every job that has not started as cancelled. Never
     /// waits; a job that a thread is just fetching is cancelled by that thread.
     pub(crate) fn discard_backlog(&self) {
@@ -48,7 +57,7 @@ impl Scheduler {
     }
 
     /// Whether nothing starts any more.
-    pub(super) fn is_discarding(&self) -> bool {
+    pub(crate) fn is_discarding(&self) -> bool {
         // Relaxed: a job that starts beside the flag's change was a moment
         // earlier.
         self.discarding.load(Ordering::Relaxed)

@@ -77,6 +77,11 @@ pub(crate) fn clear_tombstones() {
 }
 
 impl Scheduler {
+    /// Whether this thread is one of the pool's.
+    pub(crate) fn is_current(&self) -> bool {
+        self.id().is_current()
+    }
+
     /// The address will do: an id that outlives its pool belongs to a job that
     /// has ended, about which nobody asks any more.
     pub(crate) fn id(&self) -> PoolId {
