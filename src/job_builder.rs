@@ -66,8 +66,7 @@ impl JobBuilder {
     /// after that is dropped by the pool thread. Monotonic time;
     /// [`Duration::MAX`] is no limit.
     ///
-    /// This is the one case where a handle resolves before the job's captures are
-    /// dropped. About the time-keeping thread see [`deadline`](Self::deadline); if
+    /// This is the one case where a handle resolves while the job runs. About the time-keeping thread see [`deadline`](Self::deadline); if
     /// it cannot be started, the job runs without a limit.
     ///
     /// ```

@@ -96,7 +96,8 @@
 //!   pool thread outlives every panic. (With `panic = "abort"` the process ends
 //!   at the first one, as always.) What cannot be caught ends the process too:
 //!   a stack overflow, and a panic while unwinding.
-//! * **A job's captures are dropped before its handle resolves.**
+//! * **A job's captures are dropped before its handle resolves**, unless a
+//!   deadline or a timeout is what resolves it.
 //! * **Cancel is exact before the start**: see [`JoinHandle::cancel`].
 //! * **A wait never runs work it does not depend on**, so that a lock held
 //!   across `join` cannot deadlock through the pool.

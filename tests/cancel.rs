@@ -125,7 +125,7 @@ fn the_captures_are_dropped_at_once_on_the_cancellers_thread() {
     });
 }
 
-/// Checklist 50: a hundred thousand cancelled jobs hold nothing of what they
+/// Checklist 50: ten thousand cancelled jobs hold nothing of what they
 /// captured while the pool is stuck.
 #[test]
 fn a_cancelled_backlog_holds_no_captures() {

@@ -3,7 +3,8 @@
 //!
 //! Checklist 46: with `panic = "abort"` there is nothing to catch, and any panic
 //! in a job ends the process, as it does elsewhere; the crate's documentation
-//! says so. A test harness needs unwinding, so there is no test of that.
+//! says so (tests/reliability_limits.rs). A test harness needs unwinding, so there
+//! is no test of that.
 
 mod common;
 

@@ -22,7 +22,9 @@ use crate::sync::{Arc, block_until, spin_for};
 /// * Async code: it is a `Future<Output = Result<T, JoinError>>` that needs no
 ///   runtime.
 ///
-/// The job's captures are dropped before its handle resolves.
+/// The job's captures are dropped before its handle resolves, unless a
+/// [deadline](crate::JobBuilder::deadline) or a
+/// [timeout](crate::JobBuilder::timeout) is what resolves it.
 ///
 /// **Dropping the handle detaches the job**: it runs all the same, and its
 /// result is dropped by the pool thread (or here, if it is there already). If

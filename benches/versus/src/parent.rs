@@ -46,6 +46,10 @@ pub fn run(questions: &[&'static Question], arguments: &Arguments) -> ExitCode {
         eprintln!("    took {:.1} s", asked.elapsed().as_secs_f64());
         print!("\n{}", report::table(question, &outcome));
         outcomes.push((*question, outcome));
+        // After each one, so that an interrupted run leaves what it has.
+        if let Some(file) = &arguments.json {
+            let _ = std::fs::write(file, json::rows(&outcomes));
+        }
     }
     let mut complaints: Vec<_> = outcomes
         .iter()

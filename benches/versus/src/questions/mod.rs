@@ -54,6 +54,24 @@ mod tests {
     use super::ALL;
     use crate::question::{OURS, Settings};
 
+    /// What a reader finds in the tables is explained to him, and the other way
+    /// round.
+    #[test]
+    fn the_page_explains_every_question_and_has_every_figure() {
+        let page = include_str!("../../../../docs/BENCHMARKS.md");
+        for question in ALL {
+            let short = question
+                .name
+                .rsplit_once("_idle")
+                .map_or(question.name, |(stem, _)| stem);
+            assert!(page.contains(&format!("`{short}")), "{}", question.name);
+            for figure in question.figures {
+                let row = format!("\n| {} |", figure.name);
+                assert!(page.contains(&row), "{}", figure.name);
+            }
+        }
+    }
+
     #[test]
     fn names_are_unique_and_a_figure_is_named_after_its_question() {
         let mut names = BTreeSet::new();
