@@ -20,6 +20,7 @@ use crate::job_builder::JobBuilder;
 use crate::port::{Batch, Queue, Wait};
 use crate::spawner::Spawner;
 use crate::sync::{Arc, WakerSlot, block_until};
+use crate::util::discard;
 
 /// Jobs that belong together: their results come in the order in which the jobs
 /// end, all are cancelled by one call, and with the set.
@@ -194,7 +195,14 @@ impl<T: Send + 'static> JobSet<T> {
     pub fn try_join_all(mut self) -> Result<Vec<T>, JoinError> {
         let mut values = BTreeMap::new();
         while let Some((number, result)) = self.wait_for_next() {
-            values.insert(number, result?);
+            match result {
+                Ok(value) => drop(values.insert(number, value)),
+                Err(error) => {
+                    // One that panics must not take the error's place.
+                    values.into_values().for_each(discard);
+                    return Err(error);
+                }
+            }
         }
         Ok(values.into_values().collect())
     }

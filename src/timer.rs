@@ -7,9 +7,13 @@
 //! # How it is told
 //! Entries come in through a queue that says, in the step that enters one,
 //! whether the thread has to be told ([`Queue`]). Whoever is to tell it finds its
-//! parker, or finds none, and starts it: the thread takes its parker away
-//! *before* it says that it waits, if it is about to end. So there is always
-//! exactly one thread, or none and nobody to miss it.
+//! parker, and unparks it, or finds none, and starts it. (That may be in vain: the
+//! thread woke by itself and took the entry.) There is never more than one thread,
+//! because starting it sets `runs`, and who finds that set leaves the entry to the
+//! thread that is there or just coming. A thread that is about to end clears
+//! `runs` and *then* looks once more; if there is something, it has to set `runs`
+//! again, or finds that somebody has started another one. Fences on both sides:
+//! either that look sees the entry, or who entered it sees `runs` cleared.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +22,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::job::{CancelEnd, current_end};
 use crate::port::{Queue, Wait};
-use crate::sync::{Arc, AtomicUsize, OnceLock, Ordering, Parker, thread};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, OnceLock, Ordering, Parker, fence, thread};
 
 /// So many limits may be kept before those of jobs that are over are cleared.
 const FEW: usize = 64;
@@ -46,7 +50,9 @@ struct Timer {
     inbox: Queue<Entry>,
     /// How many [`Timed`] there are.
     timed: AtomicUsize,
-    /// The thread's, while there is one that is not about to end.
+    /// Set while there is a thread that is not about to end.
+    runs: AtomicBool,
+    /// The parker of that thread.
     parker: ArcSwapOption<Parker>,
 }
 
@@ -98,6 +104,7 @@ fn timer() -> &'static Timer {
     TIMER.get_or_init(|| Timer {
         inbox: Queue::waiting(),
         timed: AtomicUsize::new(0),
+        runs: AtomicBool::new(false),
         parker: ArcSwapOption::empty(),
     })
 }
@@ -110,8 +117,19 @@ impl Timer {
         }
         match &*self.parker.load() {
             Some(parker) => parker.unpark(),
-            None => self.start(),
+            None => {
+                // Partner: the fence in `keep_time`.
+                fence(Ordering::SeqCst);
+                if self.set_runs() {
+                    self.start();
+                }
+            }
         }
+    }
+
+    /// Whether this call set `runs`.
+    fn set_runs(&self) -> bool {
+        !self.runs.swap(true, Ordering::AcqRel)
     }
 
     #[cold]
@@ -121,6 +139,7 @@ impl Timer {
             return;
         };
         eprintln!("windlass: the timer thread could not be started: {error}");
+        self.runs.store(false, Ordering::Release);
         // Nobody keeps these limits (a deadline is looked at when the job's turn
         // comes); the next one tries again.
         while self.inbox.wait() == Wait::Arrived {
@@ -144,10 +163,13 @@ impl Timer {
             let next = agenda.next();
             if next.is_none() {
                 self.parker.store(None);
-                match self.inbox.wait() {
-                    Wait::Arrived => self.parker.store(Some(Arc::clone(&parker))),
-                    Wait::Waiting | Wait::Closed => return,
+                self.runs.store(false, Ordering::Release);
+                // Partner: the fence in `enter`.
+                fence(Ordering::SeqCst);
+                if self.inbox.wait() != Wait::Arrived || !self.set_runs() {
+                    return;
                 }
+                self.parker.store(Some(Arc::clone(&parker)));
             } else if self.inbox.wait() != Wait::Arrived {
                 parker.park_until(next);
             }

@@ -19,7 +19,8 @@
 //! A pool thread that waits for a job of a view may not simply run it: it would
 //! take a place that is not there. It may take over a turn that nobody has begun,
 //! and does, until its job has ended: what waits in front of that job is what the
-//! waiter depends on. A job that waits for another one of its *own* view gives its
+//! waiter depends on. If there is none, it parks, and is woken when the next turn is
+//! started, because all the other threads may be waiting too. A job that waits for another one of its *own* view gives its
 //! place back meanwhile, and takes it again without asking, so that for a moment
 //! one more may run. With a single place that would break the order which such
 //! views are for, and is an error at once.
@@ -28,15 +29,17 @@ use std::cell::RefCell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
+use std::task::Waker;
 
 use arc_swap::ArcSwapOption;
 
 use crate::handle::{CancelHandle, Help, JoinHandle, WouldDeadlock};
 use crate::job::{Reason, Slot, Turn, new_cell};
+use crate::port::Queue;
 use crate::scheduler::Scheduler;
 use crate::spawner::Spawner;
 use crate::sync::deque::{Injector, Steal};
-use crate::sync::{Arc, AtomicUsize, Ordering, spin_loop, thread_local};
+use crate::sync::{Arc, AtomicUsize, Ordering, fence, spin_loop, thread_local};
 
 /// A part of a pool: at most so many of its jobs run at once, and the rest of the
 /// threads stay free for others. They start in the order in which they were
@@ -193,6 +196,9 @@ struct View {
     unbegun: AtomicUsize,
     /// Jobs that came back from a wait to a place that was taken.
     surplus: AtomicUsize,
+    /// Threads of the pool that wait for a job of this view, and found no turn to
+    /// take over. Their wakers are this crate's own.
+    waiters: Queue<Waker>,
 }
 
 thread_local! {
@@ -209,6 +215,7 @@ impl View {
             pending: AtomicUsize::new(0),
             unbegun: AtomicUsize::new(0),
             surplus: AtomicUsize::new(0),
+            waiters: Queue::new(),
         }
     }
 
@@ -251,6 +258,19 @@ impl View {
                 return;
             }
             self.unbegun.fetch_add(1, Ordering::AcqRel);
+        }
+        self.tell_waiters();
+    }
+
+    /// There is a turn to be taken over: all threads of the pool may be waiting,
+    /// and nobody else come to it.
+    fn tell_waiters(&self) {
+        // Partner: the fence in `help`. Either this sees the waiter, or that one
+        // the turn.
+        fence(Ordering::SeqCst);
+        let mut waiters = self.waiters.take();
+        while let Some(waiter) = waiters.pop() {
+            waiter.wake();
         }
     }
 
@@ -335,8 +355,8 @@ impl Turn for View {
 }
 
 impl Help for View {
-    fn begin_wait(self: Arc<Self>, is_over: &dyn Fn() -> bool) -> Result<bool, WouldDeadlock> {
-        if is_over() || !self.scheduler.is_current() {
+    fn begin_wait(self: Arc<Self>) -> Result<bool, WouldDeadlock> {
+        if !self.scheduler.is_current() {
             return Ok(false);
         }
         let inside = self.is_inside();
@@ -346,10 +366,28 @@ impl Help for View {
         if inside && self.count_off() {
             self.start();
         }
-        while !is_over() && self.begin() {
-            self.serve();
-        }
         Ok(inside)
+    }
+
+    fn help(self: Arc<Self>, waker: &Waker, is_over: &dyn Fn() -> bool) {
+        if !self.scheduler.is_current() {
+            return;
+        }
+        loop {
+            while !is_over() && self.begin() {
+                self.serve();
+            }
+            if is_over() {
+                return;
+            }
+            // The queue is never closed.
+            let _ = self.waiters.push(waker.clone());
+            // Partner: the fence in `tell_waiters`.
+            fence(Ordering::SeqCst);
+            if self.unbegun.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
     }
 
     fn end_wait(&self, gave_place: bool) {

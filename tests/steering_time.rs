@@ -252,17 +252,19 @@ fn nothing_expires_early() {
     });
 }
 
+/// How many threads keep the time.
+#[cfg(target_os = "linux")]
+fn keepers() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "windlass-timer").count()
+}
+
 /// One thread keeps the time, and only while there is a limit.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_time_keeper_comes_and_goes() {
-    fn keepers() -> usize {
-        let threads = std::fs::read_dir("/proc/self/task").unwrap();
-        let names = threads
-            .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
-        names.filter(|name| name.trim() == "windlass-timer").count()
-    }
-
     // A process of its own: other tests have limits too.
     let test = "the_time_keeper_comes_and_goes";
     if !common::is_child_of(test) {
@@ -280,6 +282,36 @@ fn the_time_keeper_comes_and_goes() {
         drop(go);
         assert!(running.join().unwrap());
         jobs.into_iter().for_each(|job| job.join().unwrap());
+        until(|| keepers() == 0);
+    });
+}
+
+/// Never more than one, however many threads set limits, and however short.
+#[cfg(target_os = "linux")]
+#[test]
+fn there_is_one_time_keeper_whoever_starts_it() {
+    let test = "there_is_one_time_keeper_whoever_starts_it";
+    if !common::is_child_of(test) {
+        common::run_child(common::child(test, &[]));
+        return;
+    }
+    common::watched(|| {
+        let pool = common::pool(2);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for n in 0..3000 {
+                        let limit = if n % 5 == 0 {
+                            LATE
+                        } else {
+                            Duration::from_micros(n % 100)
+                        };
+                        let _ = pool.job().deadline(limit).spawn(|| ()).join();
+                    }
+                });
+            }
+        });
+        // One may be about to go while another comes.
         until(|| keepers() == 0);
     });
 }

@@ -313,3 +313,24 @@ fn a_view_without_a_place_is_a_mistake_that_is_named() {
     let panic = common::panic_of(|| pool.limit(0));
     assert!(common::text(&*panic).unwrap().contains("limit(0)"));
 }
+
+/// 54: a turn that comes while every thread of the pool waits is taken over by one
+/// that waits for it.
+#[test]
+fn a_view_goes_on_while_all_threads_wait() {
+    watched(|| {
+        let pool = common::pool(2);
+        let serial = pool.serial();
+        let (go, wait) = mpsc::channel::<()>();
+        let first = serial.spawn(move || wait.recv().is_err());
+        let inside = serial.clone();
+        let second = pool.spawn(move || inside.spawn(|| 2).join().unwrap());
+        until(|| serial.len() == 2);
+        // It is behind the second's wait, and waits for that; the view's next turn
+        // comes after it.
+        let third = pool.spawn(move || second.join().unwrap());
+        drop(go);
+        assert_eq!(third.join().unwrap(), 2);
+        assert!(first.join().unwrap());
+    });
+}

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::CancelHandle;
@@ -66,10 +66,12 @@ enum Home {
 
 /// A view, as whoever waits for a job of it sees it.
 pub(crate) trait Help: Send + Sync {
-    /// A wait begins on this thread: does what the view allows to bring the job
-    /// about, until `is_over` or nothing is left to do. Whether the job that waits
-    /// gave a place back.
-    fn begin_wait(self: Arc<Self>, is_over: &dyn Fn() -> bool) -> Result<bool, WouldDeadlock>;
+    /// A wait begins on this thread. Whether the job that waits gave a place back.
+    fn begin_wait(self: Arc<Self>) -> Result<bool, WouldDeadlock>;
+
+    /// Does what the view allows to bring the job about, until `is_over` or nothing
+    /// is left to do; `waker` is woken when there is something again.
+    fn help(self: Arc<Self>, waker: &Waker, is_over: &dyn Fn() -> bool);
 
     /// The wait is over; `gave_place` is what its beginning said.
     fn end_wait(&self, gave_place: bool);
@@ -255,11 +257,17 @@ impl<T> JoinHandle<T> {
     }
 
     fn wait_in_view(&mut self, view: &Arc<dyn Help>) -> Completion<T> {
-        let end = &self.end;
-        let Ok(gave_place) = Arc::clone(view).begin_wait(&|| end.is_resolved()) else {
+        if let Some(completion) = self.end.try_take() {
+            return completion;
+        }
+        let Ok(gave_place) = Arc::clone(view).begin_wait() else {
             return Completion::Refused(Reason::Deadlock);
         };
-        let completion = self.wait_until(None, None);
+        let end = &mut self.end;
+        let completion = block_until(None, |waker| {
+            Arc::clone(view).help(waker, &|| end.is_resolved());
+            end.poll(waker)
+        });
         view.end_wait(gave_place);
         completion.expect("a wait without a deadline ends with the result")
     }

@@ -260,14 +260,15 @@ impl PoolThread {
             // Partner: the fence in `Scheduler::notice`.
             fence(Ordering::SeqCst);
         }
-        if scheduler.work_visible() {
+        if self.has_calls() {
             // It came in too early for its submitter to see this thread on the
-            // stack. Whoever is woken (often this thread) looks for it; if
+            // stack, and it must be this thread that is woken. First, because
+            // waking one for visible work may wake another.
+            scheduler.wake_all();
+        } else if scheduler.work_visible() {
+            // The same, but whoever is woken (often this thread) looks for it; if
             // somebody searches already, that one does.
             scheduler.wake_one();
-        } else if self.has_calls() {
-            // The same, but it must be this thread.
-            scheduler.wake_all();
         } else {
             scheduler.exit_if_over();
         }

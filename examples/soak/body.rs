@@ -1,0 +1,276 @@
+//! What a job does: something short, or jobs of its own, and then a result or a
+//! panic.
+//!
+//! # Who may wait for whom
+//! A program can lock itself up with views, as it can with locks: a job of one
+//! waits for a job of the other, and the other way round. So views have ranks,
+//! and a job in a view, with all its children, waits only for views of higher
+//! ranks; or directly for its own one, which gives its place back, or is an error.
+
+use std::hint;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use windlass::{JobSet, JoinHandle, checkpoint, is_cancelled};
+
+use crate::ledger::{Job, Kind, fact};
+use crate::random::Random;
+use crate::scene::{LATEST, ROOMY, SERIAL, Scene, Target};
+use crate::tally::Fault;
+use crate::tokens::{Product, Tag, blow, is_rejecting, quiet};
+
+/// How a job stands to others.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// So deep may its children go.
+    depth: u32,
+    /// It waits for this view and higher ones only.
+    rank: usize,
+    /// The view it is in.
+    own: Option<usize>,
+    /// The thread outside that hands it over.
+    pub(crate) hand: Option<usize>,
+}
+
+impl Place {
+    pub(crate) fn outside(hand: usize, depth: u32) -> Self {
+        Self {
+            depth,
+            rank: 0,
+            own: None,
+            hand: Some(hand),
+        }
+    }
+
+    pub(crate) fn child(self) -> Self {
+        Self {
+            depth: self.depth.saturating_sub(1),
+            own: None,
+            hand: None,
+            ..self
+        }
+    }
+
+    pub(crate) fn in_view(self, at: usize) -> Self {
+        Self {
+            rank: self.rank.max(at + 1),
+            own: Some(at),
+            ..self.child()
+        }
+    }
+}
+
+/// Which job of a view it is; of those from outside, which of its hand's.
+pub(crate) struct Order {
+    pub(crate) at: usize,
+    pub(crate) number: Option<(usize, u64)>,
+}
+
+/// The body of a job.
+pub(crate) fn work(
+    tag: Tag,
+    mut random: Random,
+    place: Place,
+    order: Option<Order>,
+    scene: &Arc<Scene>,
+) -> Product {
+    let job = tag.job().clone();
+    let line = job.line();
+    let begun = tag.begin();
+    // What `on_reject` runs is in no view any more.
+    let inside = order
+        .filter(|_| !is_rejecting())
+        .map(|Order { at, number }| scene.views[at].enter(at, &job, number));
+    if line.has(fact::TIMEOUT) {
+        obey(Duration::from_micros(400));
+    } else {
+        match random.below(20) {
+            0..6 if place.depth > 0 && !is_rejecting() => nest(&job, &mut random, place, scene),
+            0..10 => {}
+            10..14 => spin(random.micros(30)),
+            14 => std::thread::yield_now(),
+            15 => obey(random.micros(300)),
+            16 => (0..1000).try_for_each(|_| checkpoint()).unwrap_or(()),
+            _ => spin(random.micros(3)),
+        }
+    }
+    drop(inside);
+    if line.has(fact::PANICS) {
+        blow(&job);
+    }
+    if line.has(fact::CAPTURE_BOMB) {
+        // Before there is a result: a panic on the way out would leak it.
+        drop(tag);
+    }
+    drop(begun);
+    Product::new(&job)
+}
+
+pub(crate) fn spin(length: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < length {
+        hint::spin_loop();
+    }
+}
+
+/// Goes on until it is told to stop, or has gone on for long.
+fn obey(longest: Duration) {
+    let begin = Instant::now();
+    while !is_cancelled() && begin.elapsed() < longest {
+        hint::spin_loop();
+    }
+}
+
+/// Starts some jobs, and sees to them.
+fn nest(parent: &Job, random: &mut Random, place: Place, scene: &Arc<Scene>) {
+    let mut late = Vec::new();
+    for _ in 0..=random.below(4) {
+        let target = match random.below(10) {
+            0 => {
+                let view = random_view(random, place);
+                scene.execute(random, target(view), place);
+                continue;
+            }
+            1 => {
+                set(parent, random, place, scene);
+                continue;
+            }
+            2..4 => target(random_view(random, place)),
+            4..6 => target(place.own.filter(|&own| own != 1)),
+            _ => Target::Pool,
+        };
+        let Some((handle, child)) = scene.spawn(random, target, place) else {
+            break;
+        };
+        if matches!(target, Target::View(SERIAL | LATEST) if target == self_of(place)) {
+            child.add(fact::SELF_WAIT);
+        }
+        if random.percent(25) {
+            late.push((handle, child));
+        } else {
+            see_to(parent, handle, &child, random);
+        }
+    }
+    for (handle, child) in late {
+        see_to(parent, handle, &child, random);
+    }
+}
+
+fn target(view: Option<usize>) -> Target {
+    view.map_or(Target::Pool, Target::View)
+}
+
+fn self_of(place: Place) -> Target {
+    target(place.own)
+}
+
+/// A view that the job may wait for.
+fn random_view(random: &mut Random, place: Place) -> Option<usize> {
+    let at = random.index(LATEST + 1);
+    let is_own = place.own == Some(ROOMY) && at == ROOMY;
+    (at >= place.rank || is_own).then_some(at)
+}
+
+/// What a job does with a job of its own.
+fn see_to(parent: &Job, handle: JoinHandle<Product>, child: &Job, random: &mut Random) {
+    let waits = &parent.line().waits;
+    waits.store(child.id as u32 + 1, Relaxed);
+    match random.below(12) {
+        0 => quiet(|| drop(handle)),
+        1 => {
+            child.add(fact::MAY_CANCEL);
+            quiet(|| drop(handle.cancel_on_drop()));
+        }
+        2 => {
+            child.add(fact::MAY_CANCEL);
+            child.enter_cancel(handle.cancel());
+            child.judge(handle.join());
+        }
+        3 => match handle.join_timeout(random.micros(50)) {
+            Ok(result) => child.judge(result),
+            Err(handle) => child.judge(handle.join()),
+        },
+        _ => child.judge(handle.join()),
+    }
+    waits.store(0, Relaxed);
+}
+
+/// A set of jobs within a job.
+fn set(parent: &Job, random: &mut Random, place: Place, scene: &Arc<Scene>) {
+    let mut set = JobSet::new(&scene.spawner);
+    let members = fill(&mut set, random, place, scene);
+    if let Some(first) = members.first() {
+        parent.line().waits.store(first.id as u32 + 1, Relaxed);
+    }
+    finish(set, members, random);
+    parent.line().waits.store(0, Relaxed);
+}
+
+/// Puts some jobs into a set.
+pub(crate) fn fill(
+    set: &mut JobSet<Product>,
+    random: &mut Random,
+    place: Place,
+    scene: &Arc<Scene>,
+) -> Vec<Job> {
+    let mut members = Vec::new();
+    for _ in 0..random.below(12) {
+        let Some((tag, job)) = scene.open(random, Kind::Member) else {
+            break;
+        };
+        job.add(fact::MAY_CANCEL);
+        let (fork, scene_of_it) = (random.fork(), Arc::clone(scene));
+        let builder = scene.steered(random, &job);
+        set.spawn_job(builder, move || {
+            work(tag, fork, place.child(), None, &scene_of_it)
+        });
+        members.push(job);
+    }
+    members
+}
+
+/// Takes a set's results: all, each in its place; or some, in whatever order.
+pub(crate) fn finish(mut set: JobSet<Product>, members: Vec<Job>, random: &mut Random) {
+    match random.below(4) {
+        0 => quiet(|| drop(set)),
+        1 => {
+            let (mut values, mut others) = (0, 0);
+            let cancel = random.percent(30).then(|| random.index(members.len() + 1));
+            while let Some(result) = set.join_next() {
+                if cancel == Some(values + others) {
+                    set.cancel_all();
+                }
+                match result {
+                    Ok(product) => {
+                        values += 1;
+                        product.job().clone().judge(Ok(product));
+                    }
+                    Err(_) => others += 1,
+                }
+            }
+            let spawned = members.len();
+            if let Some(job) = members.first()
+                && values + others != spawned
+            {
+                let text = format!("{} results of a set of {spawned}", values + others);
+                job.fault(Fault::Lost, &text);
+            }
+        }
+        // A result that panics on the way out of the call would leak its error.
+        2 if !members.iter().any(|job| job.line().has(fact::RESULT_BOMB)) => {
+            quiet(|| drop(set.try_join_all()));
+        }
+        _ => {
+            let results = set.join_all();
+            if results.len() != members.len()
+                && let Some(job) = members.first()
+            {
+                job.fault(Fault::Lost, &format!("{} results of a set", results.len()));
+            }
+            for (job, result) in members.into_iter().zip(results) {
+                job.judge(result);
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! One round: the life of one pool.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use windlass::{BuildError, Pool};
+
+use crate::audit::audit;
+use crate::hand::Hand;
+use crate::ledger::Ledger;
+use crate::random::Random;
+use crate::scene::{HANDS, Scene};
+use crate::tally::{Fault, did, found};
+use crate::tokens::{Payload, hooked, rejected};
+use crate::watch::{self, Post};
+
+/// How a pool ends.
+#[derive(Clone, Copy)]
+enum End {
+    Drop,
+    Shutdown,
+    ShutdownInVain,
+    ShutdownTimeout,
+    Now,
+    NowInAJob,
+    NowAmidShutdown,
+    DropInAJob,
+}
+
+const ENDS: [(End, &str); 8] = [
+    (End::Drop, "pools dropped"),
+    (End::Shutdown, "pools shut down"),
+    (End::ShutdownInVain, "pools whose shutdown nobody awaited"),
+    (End::ShutdownTimeout, "pools shut down with patience"),
+    (End::Now, "pools shut down now"),
+    (End::NowInAJob, "pools shut down now by a job"),
+    (End::NowAmidShutdown, "pools shut down now amid a shutdown"),
+    (End::DropInAJob, "pools dropped by a job"),
+];
+
+/// Makes a pool, sets the hands to work, ends it in the middle or afterwards,
+/// and closes the books.
+pub(crate) fn run(number: u64, mut random: Random) -> Result<(), BuildError> {
+    let ledger = Ledger::new(number);
+    let post = Post::new(format!("round {number}"));
+    let pool = build(&ledger, &mut random)?;
+    let scene = Scene::new(&pool, &ledger);
+    watch::round(&scene);
+    let hands = 1 + random.index(HANDS);
+    let steps = 10 + random.index(300);
+    // As often afterwards as in the middle.
+    let amid = random.index(2 * hands * steps);
+    let (end, name) = random.pick(&ENDS);
+    thread::scope(|scope| {
+        let hands: Vec<_> = (0..hands)
+            .map(|me| {
+                let hand = (me, Arc::clone(&scene), random.fork());
+                scope.spawn(move || {
+                    let (me, scene, random) = hand;
+                    contained("a hand", || Hand::new(me, &scene, random).work(steps));
+                })
+            })
+            .collect();
+        while scene.steps.load(Relaxed) < amid && hands.iter().any(|hand| !hand.is_finished()) {
+            post.at("waits for the hands", 0);
+            thread::sleep(Duration::from_micros(50));
+        }
+        post.at(name, 0);
+        contained("the pool's end", || finish(pool, end, &scene));
+        post.at("waits for the hands, after the pool's end", 0);
+    });
+    did("pools", 1);
+    did(name, 1);
+    post.at("waits for the views to be empty", 0);
+    while !scene.views_are_empty() {
+        thread::yield_now();
+    }
+    // Jobs, hooks, results: nobody has anything of the round left.
+    post.at(
+        "waits until nothing is left of the round, and keeps something",
+        0,
+    );
+    drop(scene);
+    while Arc::strong_count(&ledger) > 1 {
+        thread::yield_now();
+    }
+    audit(&ledger);
+    Ok(())
+}
+
+fn build(ledger: &Arc<Ledger>, random: &mut Random) -> Result<Pool, BuildError> {
+    let panics = random.percent(20);
+    let rejects = Arc::clone(ledger);
+    // The hook has something of the round too, until the pool is gone.
+    let held = Arc::clone(ledger);
+    Pool::builder()
+        .num_threads(random.pick(&[1, 1, 2, 2, 3, 8]))
+        .on_reject(move |job| rejected(&rejects, job))
+        .on_panic(move |payload| {
+            let _held = &held;
+            hooked(&*payload);
+            if panics {
+                // A hook that fails harms nobody.
+                panic::resume_unwind(payload);
+            }
+        })
+        .build()
+}
+
+/// No panic comes out of the library by itself.
+fn contained(whose: &str, f: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
+        let kind = if payload.is::<Payload>() {
+            "a deliberate"
+        } else {
+            "an unexpected"
+        };
+        found(Fault::Wrong, || {
+            format!("{kind} panic came out into {whose}")
+        });
+    }
+}
+
+/// Ends the pool; its threads have ended when this returns.
+fn finish(pool: Pool, end: End, scene: &Arc<Scene>) {
+    let ledger = &scene.ledger;
+    let announce = |flag: &AtomicBool| flag.store(true, Relaxed);
+    announce(&ledger.closing);
+    match end {
+        End::Drop => {}
+        End::Shutdown => pollster::block_on(pool.shutdown()),
+        End::ShutdownInVain => drop(pool.shutdown()),
+        End::ShutdownTimeout => {
+            let _ = pool.shutdown_timeout(Duration::from_micros(50));
+            if let Err(error) = pool.shutdown_timeout(Duration::MAX) {
+                found(Fault::Lost, || format!("after for ever: {error}"));
+            }
+        }
+        End::Now => {
+            announce(&ledger.discarding);
+            pool.shutdown_now();
+        }
+        End::NowInAJob => {
+            announce(&ledger.discarding);
+            let pool = Arc::new(pool);
+            let inner = Arc::clone(&pool);
+            let job = pool.spawn(move || inner.shutdown_now());
+            let _ = job.join();
+            return pollster::block_on(pool.shutdown());
+        }
+        End::NowAmidShutdown => {
+            announce(&ledger.discarding);
+            thread::scope(|scope| {
+                scope.spawn(|| pollster::block_on(pool.shutdown()));
+                scope.spawn(|| pool.shutdown_now());
+            });
+        }
+        End::DropInAJob => {
+            let job = scene.spawner.spawn(move || {
+                let end = pool.shutdown();
+                drop(pool);
+                end
+            });
+            match job.join() {
+                Ok(end) => pollster::block_on(end),
+                Err(error) => found(Fault::Wrong, || {
+                    format!("the job that ends the pool: {error}")
+                }),
+            }
+            return;
+        }
+    }
+    drop(pool);
+}

@@ -1,0 +1,280 @@
+//! What all of one round share: the ledger, the way into the pool, its views,
+//! and some tokens.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use windlass::{CancelToken, JobBuilder, JoinHandle, Latest, Limit, Pool, Spawner};
+
+use crate::body::{Order, Place, work};
+use crate::ledger::{Job, Kind, Ledger, fact};
+use crate::random::Random;
+use crate::tally::Fault;
+use crate::tokens::{Product, Tag};
+
+/// The most threads outside the pool that hand jobs over.
+pub(crate) const HANDS: usize = 3;
+
+/// The view of one place.
+pub(crate) const SERIAL: usize = 0;
+/// A view whose jobs wait for others of it, so that it may have one too many.
+pub(crate) const ROOMY: usize = 2;
+/// The view that keeps the newest.
+pub(crate) const LATEST: usize = 3;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) struct Scene {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) spawner: Spawner,
+    pub(crate) views: [View; 4],
+    pub(crate) tokens: Mutex<Vec<CancelToken>>,
+    /// Steps that all hands took.
+    pub(crate) steps: AtomicUsize,
+}
+
+pub(crate) struct View {
+    way: Way,
+    /// How many may be inside, where that is exact.
+    bound: Option<usize>,
+    inside: AtomicUsize,
+    /// The last job of each hand that began, where they begin in order.
+    last: [AtomicU64; HANDS],
+    /// The last job of each hand that was handed over.
+    next: [AtomicU64; HANDS],
+}
+
+enum Way {
+    Limit(Limit),
+    Latest(Latest),
+}
+
+/// Where a job is handed over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Pool,
+    View(usize),
+}
+
+impl Scene {
+    pub(crate) fn new(pool: &Pool, ledger: &Arc<Ledger>) -> Arc<Self> {
+        let view = |way, bound| View {
+            way,
+            bound,
+            inside: AtomicUsize::new(0),
+            last: Default::default(),
+            next: Default::default(),
+        };
+        Arc::new(Self {
+            ledger: Arc::clone(ledger),
+            spawner: pool.spawner(),
+            views: [
+                view(Way::Limit(pool.serial()), Some(1)),
+                view(Way::Limit(pool.limit(2)), Some(2)),
+                view(Way::Limit(pool.limit(3)), None),
+                view(Way::Latest(pool.latest()), Some(1)),
+            ],
+            tokens: Mutex::new((0..6).map(|_| CancelToken::new()).collect()),
+            steps: AtomicUsize::new(0),
+        })
+    }
+
+    /// A new line for a job with a body, and what it captures.
+    pub(crate) fn open(&self, random: &mut Random, kind: Kind) -> Option<(Tag, Job)> {
+        if !self.ledger.has_room() {
+            return None;
+        }
+        let chances = [
+            (fact::PANICS, 8),
+            (fact::CAPTURE_BOMB, 4),
+            (fact::RESULT_BOMB, 4),
+            (fact::MEDDLES, 4),
+        ];
+        let mut facts = 0;
+        for (fact, chance) in chances {
+            facts |= if random.percent(chance) { fact } else { 0 };
+        }
+        let (mut tag, job) = self.ledger.open(kind, facts)?;
+        if facts & fact::MEDDLES != 0 {
+            tag.meddle(&self.spawner);
+        }
+        Some((tag, job))
+    }
+
+    /// Hands over a job without a handle.
+    pub(crate) fn execute(self: &Arc<Self>, random: &mut Random, target: Target, place: Place) {
+        // The view that keeps the newest gives handles only.
+        let target = match target {
+            Target::View(LATEST) => Target::Pool,
+            other => other,
+        };
+        let Some((tag, _)) = self.open(random, Kind::Executed) else {
+            return;
+        };
+        let run = self.closure(tag, random, target, place);
+        match target {
+            Target::View(at) if let Way::Limit(limit) = &self.views[at].way => {
+                limit.execute(move || drop(run()));
+            }
+            _ if random.percent(50) => self.near().execute(move || drop(run())),
+            _ => {
+                // Too large to lie in the queue.
+                let ballast = [0_u64; 12];
+                self.spawner.execute(move || {
+                    let _large = &ballast;
+                    drop(run());
+                });
+            }
+        }
+    }
+
+    /// Hands over a job with a handle.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        random: &mut Random,
+        target: Target,
+        place: Place,
+    ) -> Option<(JoinHandle<Product>, Job)> {
+        let (tag, job) = self.open(random, Kind::Spawned)?;
+        let handle = match target {
+            Target::View(at) => {
+                let run = self.closure(tag, random, target, place);
+                match &self.views[at].way {
+                    Way::Limit(limit) => limit.spawn(run),
+                    Way::Latest(latest) => {
+                        job.add(fact::MAY_CANCEL);
+                        latest.spawn(run)
+                    }
+                }
+            }
+            Target::Pool if random.percent(25) => {
+                let builder = self.steered(random, &job);
+                builder.spawn(self.closure(tag, random, target, place))
+            }
+            Target::Pool => self.near().spawn(self.closure(tag, random, target, place)),
+        };
+        Some((handle, job))
+    }
+
+    /// A job with limits of all lengths, and with tokens.
+    pub(crate) fn steered(&self, random: &mut Random, job: &Job) -> JobBuilder {
+        let mut builder = self.near().job();
+        let lengths = |random: &mut Random| {
+            let short = random.micros(300);
+            random.pick(&[Duration::ZERO, short, short, HOUR, Duration::MAX])
+        };
+        if random.percent(40) {
+            let limit = lengths(random);
+            job.add(if limit < HOUR { fact::DEADLINE } else { 0 });
+            builder = builder.deadline(limit);
+        }
+        if random.percent(40) {
+            let limit = lengths(random);
+            job.add(if limit < HOUR { fact::TIMEOUT } else { 0 });
+            builder = builder.timeout(limit);
+        }
+        for _ in 0..random.below(3) {
+            let token = self.token(random);
+            job.add(fact::MAY_CANCEL);
+            if token.is_cancelled() {
+                job.add(fact::NEVER);
+            }
+            builder = builder.cancel_with(&token);
+        }
+        builder
+    }
+
+    fn closure(
+        self: &Arc<Self>,
+        tag: Tag,
+        random: &mut Random,
+        target: Target,
+        place: Place,
+    ) -> impl FnOnce() -> Product + Send + 'static {
+        let (scene, random) = (Arc::clone(self), random.fork());
+        if let Target::View(at) = target {
+            tag.job().line().view.store(at as u32 + 1, Relaxed);
+        }
+        let (place, order) = match target {
+            Target::Pool => (place.child(), None),
+            Target::View(at) => {
+                let number = place.hand.map(|hand| {
+                    let next = &self.views[at].next[hand];
+                    (hand, next.fetch_add(1, Relaxed) + 1)
+                });
+                (place.in_view(at), Some(Order { at, number }))
+            }
+        };
+        move || work(tag, random, place, order, &scene)
+    }
+
+    pub(crate) fn token(&self, random: &mut Random) -> CancelToken {
+        let tokens = self.tokens.lock().unwrap();
+        tokens[random.index(tokens.len())].clone()
+    }
+
+    /// The spawner of the pool whose thread this is, or the pool's own.
+    pub(crate) fn near(&self) -> Spawner {
+        Spawner::current().unwrap_or_else(|| self.spawner.clone())
+    }
+
+    /// Cancels what the view that keeps the newest has.
+    pub(crate) fn cancel_latest(&self) {
+        if let Way::Latest(latest) = &self.views[LATEST].way {
+            latest.cancel();
+        }
+    }
+
+    /// What the views say of themselves.
+    pub(crate) fn describe(&self) -> String {
+        let views = self.views.iter().map(|view| match &view.way {
+            Way::Limit(limit) => format!("{limit:?}"),
+            Way::Latest(latest) => format!("{latest:?}"),
+        });
+        let views: Vec<_> = views.collect();
+        format!(
+            "{} threads; {}",
+            self.spawner.num_threads(),
+            views.join(", ")
+        )
+    }
+
+    /// Whether nothing waits or runs in the views.
+    pub(crate) fn views_are_empty(&self) -> bool {
+        self.views.iter().all(|view| match &view.way {
+            Way::Limit(limit) => limit.is_empty(),
+            Way::Latest(_) => true,
+        })
+    }
+}
+
+impl View {
+    /// A job of the view begins.
+    ///
+    /// `at` is the view's place among the others.
+    pub(crate) fn enter(&self, at: usize, job: &Job, number: Option<(usize, u64)>) -> Inside<'_> {
+        let inside = self.inside.fetch_add(1, Relaxed) + 1;
+        if self.bound.is_some_and(|bound| inside > bound) {
+            job.fault(Fault::Wrong, &format!("{inside} run at once in view {at}"));
+        }
+        // One after another, so that nobody comes in between.
+        if self.bound == Some(1)
+            && let Some((hand, number)) = number
+            && self.last[hand].swap(number, Relaxed) >= number
+        {
+            let text = format!("began in view {at} before one that was handed over earlier");
+            job.fault(Fault::Wrong, &text);
+        }
+        Inside(&self.inside)
+    }
+}
+
+/// See [`View::enter`].
+pub(crate) struct Inside<'a>(&'a AtomicUsize);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
