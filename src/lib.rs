@@ -85,6 +85,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The fifth rung: steer a job
+//! [`Pool::job`] says more about a job than its closure: a [`CancelToken`], a
+//! deadline until which it must start, a timeout while it runs. A job asks
+//! [`checkpoint`] whether it is to stop. A [`JobSet`] is awaited and cancelled
+//! together; [`Pool::limit`], [`Pool::serial`] and [`Pool::latest`] are parts of a
+//! pool for jobs that must not have all of it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use windlass::{CancelToken, Pool, checkpoint};
+//!
+//! let pool = Pool::new()?;
+//! let request = CancelToken::new();
+//! let job = pool.job().cancel_with(&request).timeout(Duration::from_secs(5)).spawn(|| {
+//!     for _step in 0..1000 {
+//!         checkpoint()?;
+//!     }
+//!     Ok::<_, windlass::Cancelled>("done")
+//! });
+//! assert_eq!(job.join()??, "done");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # What is promised
 //! * **The main loop never blocks.** The calls that wait are few and named:
 //!   `join`, `recv`, `wait` and their like with a time limit, iterating over

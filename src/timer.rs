@@ -58,7 +58,8 @@ struct Timer {
 
 impl Timed {
     pub(crate) fn new() -> Self {
-        // Relaxed: the thread hears of it by the entry that follows.
+        // Relaxed: the thread hears of it by the entry that follows, whose push
+        // (Release) has the thread's `take` (Acquire) for a partner.
         timer().timed.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
@@ -91,10 +92,13 @@ impl Drop for Timed {
     fn drop(&mut self) {
         let timer = timer();
         // Release, with the thread's Acquire: the job is over for it then.
-        if timer.timed.fetch_sub(1, Ordering::Release) == 1
-            && let Some(parker) = &*timer.parker.load()
-        {
-            parker.unpark();
+        if timer.timed.fetch_sub(1, Ordering::Release) == 1 {
+            // Partner: the fence before the thread counts. Either it counts none,
+            // or it has left its parker here.
+            fence(Ordering::SeqCst);
+            if let Some(parker) = &*timer.parker.load() {
+                parker.unpark();
+            }
         }
     }
 }
@@ -157,6 +161,8 @@ impl Timer {
                 agenda.enter(entry);
             }
             agenda.fire(Instant::now());
+            // Partner: the fence in `Timed`'s drop.
+            fence(Ordering::SeqCst);
             if self.timed.load(Ordering::Acquire) == 0 {
                 agenda.clear();
             }

@@ -147,3 +147,19 @@ fn two_jobs_that_need_each_other_both_start() {
         }
     });
 }
+
+/// A call for each thread beside jobs that any of them may take: none sleeps on
+/// its own call. (When it could, one of some thousand turns was stuck.)
+#[test]
+fn every_thread_hears_its_call_beside_other_jobs() {
+    common::watched(|| {
+        for threads in [3, 8] {
+            let pool = Pool::builder().num_threads(threads).build().unwrap();
+            for turn in 0..8_000 {
+                (0..turn % 7).for_each(|_| pool.execute(|| ()));
+                let calls = pool.on_each_thread(|index| index).into_iter();
+                assert!(calls.map(|call| call.join().unwrap()).eq(0..threads));
+            }
+        }
+    });
+}

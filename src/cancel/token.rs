@@ -9,7 +9,8 @@
 //! A job that is over stays in the queue of a token that lives on. So whoever
 //! makes the queue twice as long as it was takes it all out and puts back those
 //! that still want to know: a constant cost for each. A token that is cancelled
-//! meanwhile is closed, and then the putting back fails, and tells them.
+//! meanwhile is closed, and then the putting back fails, and tells them: a moment
+//! later than the call that cancelled, which did not find them.
 //!
 //! A child that nobody has any more cannot be cancelled but with its parent: who
 //! looks takes over those that wait for it, and forgets it.
@@ -103,7 +104,9 @@ impl CancelToken {
     /// of a capture does; a panic of one goes to the job's handle.
     ///
     /// A second call does nothing, and may return before the first one is
-    /// through.
+    /// through. Where another thread gives jobs to the same token meanwhile, it is
+    /// that thread which cancels those, and now and then some older ones, a moment
+    /// later: such a job may still start in between, and is asked to stop then.
     pub fn cancel(&self) {
         Node::cancel_all(Listener::Child(Arc::clone(&self.node)));
     }
@@ -306,5 +309,50 @@ impl Drop for CancelGuard {
         if let Some(token) = self.token.take() {
             token.cancel();
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::job::new_cell;
+
+    /// How many listeners the token has.
+    fn listeners(token: &CancelToken) -> usize {
+        token.node.take().len()
+    }
+
+    #[test]
+    fn a_token_that_lives_on_forgets_jobs_that_are_over() {
+        let token = CancelToken::new();
+        for _ in 0..20_000 {
+            let (job, end) = new_cell(|| ());
+            token.adopt(end.cancel_end().expect("not spent"));
+            assert!(job.run().is_ok());
+        }
+        assert!(listeners(&token) <= FEW + 1);
+    }
+
+    #[test]
+    fn it_forgets_children_and_waiters_that_are_gone_and_keeps_jobs_that_wait() {
+        let token = CancelToken::new();
+        let mut waiting = Vec::new();
+        for n in 0..20_000 {
+            let child = token.child();
+            if n % 100 == 0 {
+                let (job, end) = new_cell(|| ());
+                child.adopt(end.cancel_end().expect("not spent"));
+                waiting.push((job, end));
+            }
+            let mut given_up = token.cancelled();
+            let polled =
+                Pin::new(&mut given_up).poll(&mut Context::from_waker(std::task::Waker::noop()));
+            assert!(polled.is_pending());
+        }
+        let left = listeners(&token);
+        assert!(
+            (waiting.len()..=3 * waiting.len() + FEW).contains(&left),
+            "{left}"
+        );
     }
 }
