@@ -29,6 +29,8 @@ enum Repr {
     Closed,
     Expired,
     TimedOut,
+    Rejected,
+    Forked,
     Deadlock,
 }
 
@@ -51,6 +53,14 @@ impl JoinError {
 
     pub(crate) fn timed_out() -> Self {
         Self(Repr::TimedOut)
+    }
+
+    pub(crate) fn rejected() -> Self {
+        Self(Repr::Rejected)
+    }
+
+    pub(crate) fn forked() -> Self {
+        Self(Repr::Forked)
     }
 
     pub(crate) fn deadlock() -> Self {
@@ -133,6 +143,10 @@ impl fmt::Display for JoinError {
             Repr::Closed => f.write_str("the pool is closed; the job did not run"),
             Repr::Expired => f.write_str("the job did not start before its deadline"),
             Repr::TimedOut => f.write_str("the job ran for longer than its timeout"),
+            Repr::Rejected => f.write_str("the job was rejected: there was no room for it"),
+            Repr::Forked => f.write_str(
+                "the job did not run: this process is a fork, and the pool's threads are not in it",
+            ),
             Repr::Deadlock => f.write_str(
                 "the job cannot start before the one that waits for it has ended: \
                  both are of one serial view",

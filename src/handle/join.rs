@@ -330,6 +330,8 @@ fn into_result<T>(completion: Completion<T>) -> Result<T, JoinError> {
         Completion::Refused(Reason::Closed) => Err(JoinError::closed()),
         Completion::Refused(Reason::Expired) => Err(JoinError::expired()),
         Completion::Refused(Reason::TimedOut) => Err(JoinError::timed_out()),
+        Completion::Refused(Reason::Rejected) => Err(JoinError::rejected()),
+        Completion::Refused(Reason::Forked) => Err(JoinError::forked()),
         Completion::Refused(Reason::Deadlock) => Err(JoinError::deadlock()),
     }
 }

@@ -64,6 +64,10 @@ pub(crate) enum Reason {
     Expired = 3,
     /// It ran for longer than it may.
     TimedOut = 4,
+    /// There was no room for it.
+    Rejected = 5,
+    /// This process is a fork of the one that the pool's threads are in.
+    Forked = 6,
     /// It is waited for by who must end before it starts. Never in the word: only
     /// that wait is told, and the job comes in its turn.
     Deadlock = 7,
@@ -371,6 +375,8 @@ fn reason_of(s: usize) -> Option<Reason> {
         2 => Some(Reason::Closed),
         3 => Some(Reason::Expired),
         4 => Some(Reason::TimedOut),
+        5 => Some(Reason::Rejected),
+        6 => Some(Reason::Forked),
         _ => None,
     }
 }
