@@ -26,10 +26,12 @@ use crate::scheduler::{Hooks, RejectedJob};
 #[must_use = "a builder does nothing until `build`"]
 pub struct PoolBuilder {
     num_threads: Option<usize>,
-    thread_name: Box<dyn Fn(usize) -> String>,
     threads: Settings,
     hooks: Hooks,
 }
+
+/// How many substitutes there may be: as in Java's ForkJoinPool.
+const MAX_SUBSTITUTES: usize = 256;
 
 impl Pool {
     /// What the pool is to be.
@@ -43,8 +45,13 @@ impl PoolBuilder {
     pub fn new() -> Self {
         Self {
             num_threads: None,
-            thread_name: Box::new(|index| format!("windlass-{index}")),
-            threads: Settings::default(),
+            threads: Settings {
+                name: Box::new(|index| format!("windlass-{index}")),
+                stack_size: None,
+                max_substitutes: MAX_SUBSTITUTES,
+                #[cfg(feature = "thread-priority")]
+                priority: None,
+            },
             hooks: Hooks::default(),
         }
     }
@@ -58,8 +65,24 @@ impl PoolBuilder {
 
     /// What to call the thread of an index. Default: `windlass-0` and so on.
     /// (Linux shows the first 15 bytes.)
-    pub fn thread_name(mut self, name: impl Fn(usize) -> String + 'static) -> Self {
-        self.thread_name = Box::new(name);
+    ///
+    /// It is asked again for threads that are started later; those are called as by
+    /// default if it panics then, or gives a name that is not possible.
+    pub fn thread_name(mut self, name: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
+        self.threads.name = Box::new(name);
+        self
+    }
+
+    /// How many threads there may be beyond [`num_threads`](Self::num_threads), in
+    /// place of others that wait inside a job: see [`blocking`](crate::blocking).
+    /// Default: 256. With 0 a thread that waits is a thread less.
+    ///
+    /// A thread and its substitutes are 4095 at most. A substitute is started when
+    /// the last thread that is awake begins to wait, by that thread; it has a name
+    /// and an index as the others have, from `num_threads` up, and leaves when it
+    /// was not needed for five seconds.
+    pub fn max_substitutes(mut self, threads: usize) -> Self {
+        self.threads.max_substitutes = threads;
         self
     }
 
@@ -147,13 +170,15 @@ impl PoolBuilder {
         config::stack_size(threads.stack_size)?;
         #[cfg(feature = "thread-priority")]
         threads.priority.map_or(Ok(()), ThreadPriority::check)?;
-        let names = (0..num_threads)
-            .map(|index| config::thread_name(index, (self.thread_name)(index)))
-            .collect::<Result<_, _>>()?;
+        for index in 0..num_threads {
+            config::thread_name(index, (threads.name)(index))?;
+        }
         let (crew, shortfall) =
-            Crew::start(names, threads, self.hooks).map_err(|source| BuildError::NoThreads {
-                requested: num_threads,
-                source,
+            Crew::start(num_threads, threads, self.hooks).map_err(|source| {
+                BuildError::NoThreads {
+                    requested: num_threads,
+                    source,
+                }
             })?;
         Ok(Pool::from_crew(crew, shortfall))
     }

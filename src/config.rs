@@ -1,6 +1,6 @@
 //! What a pool is built from: checked numbers.
 
-use crate::error::BuildError;
+use crate::error::{BuildError, ResizeError};
 use crate::util::limits::{ENV_THREADS, MAX_THREADS, MIN_STACK};
 
 /// How many threads a pool gets: what the builder asked for, else what the
@@ -20,6 +20,15 @@ fn from_env(value: String) -> Result<usize, BuildError> {
     match value.trim().parse() {
         Ok(threads) if (1..=MAX_THREADS).contains(&threads) => Ok(threads),
         _ => Err(BuildError::Environment { value }),
+    }
+}
+
+/// Checks a new number of threads.
+pub(crate) fn resize(count: usize) -> Result<(), ResizeError> {
+    if (1..=MAX_THREADS).contains(&count) {
+        Ok(())
+    } else {
+        Err(ResizeError::NumThreads { value: count })
     }
 }
 

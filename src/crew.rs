@@ -1,13 +1,16 @@
 //! The operating system's side of a pool: its threads, started and awaited.
 
+use std::cell::Cell;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-use crate::error::StillRunning;
-use crate::scheduler::{Hooks, PoolThread, Queues, Scheduler};
-use crate::sync::thread::{self, JoinHandle, ThreadId};
-use crate::sync::{Arc, Mutex, OnceLock, block_until};
+use crate::config;
+use crate::error::{ResizeError, StillRunning};
+use crate::scheduler::{Berth, Hooks, Scheduler};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, Mutex, OnceLock, block_until, thread_local};
+use crate::util::{catch, discard};
 
 /// Threads that were to be started and were not.
 #[derive(Debug)]
@@ -52,17 +55,19 @@ impl fmt::Display for Shortfall {
 }
 
 /// What all threads of a pool have in common.
-#[derive(Clone, Copy, Default)]
 pub(crate) struct Settings {
+    pub(crate) name: Box<dyn Fn(usize) -> String + Send + Sync>,
     /// In bytes.
     pub(crate) stack_size: Option<usize>,
+    /// How many threads there may be in place of others that wait.
+    pub(crate) max_substitutes: usize,
     #[cfg(feature = "thread-priority")]
     pub(crate) priority: Option<crate::priority::ThreadPriority>,
 }
 
 impl Settings {
     /// Sets what a thread sets itself.
-    fn apply(self) {
+    fn apply(&self) {
         #[cfg(feature = "thread-priority")]
         if let Some(priority) = self.priority
             && let Err(error) = priority.apply()
@@ -72,17 +77,39 @@ impl Settings {
             eprintln!("windlass: {name} has no {priority:?}, the system refused it: {error}");
         }
     }
+
+    /// The name of a thread that is started late: when there is nobody to be told
+    /// that it is not possible.
+    fn late_name(&self, index: usize) -> String {
+        let name = catch(|| (self.name)(index)).ok();
+        let name = name.and_then(|name| config::thread_name(index, name).ok());
+        name.unwrap_or_else(|| format!("windlass-{index}"))
+    }
 }
 
 /// The threads of one pool.
 pub(crate) struct Crew {
     scheduler: Arc<Scheduler>,
-    names: Vec<String>,
-    /// Who is of the crew: for a thread that asks in its last destructors too.
-    ids: Vec<ThreadId>,
-    /// What is left to join; each thread is taken out by whoever joins it.
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    gangway: Arc<Gangway>,
+    quarters: Arc<Quarters>,
+}
+
+/// What the threads of a pool and those who wait for them share.
+struct Quarters {
+    settings: Settings,
+    /// Set when it is known how many threads the pool begins with: they wait for
+    /// that.
+    gate: OnceLock<()>,
+    members: Mutex<Vec<Member>>,
+    gangway: Gangway,
+    /// One of them has taken the handles out and joins them; the others wait here.
+    joining: Mutex<()>,
+}
+
+/// One thread that was started.
+struct Member {
+    index: usize,
+    name: String,
+    handle: JoinHandle<()>,
 }
 
 /// Where the threads leave, and others wait for them.
@@ -90,80 +117,54 @@ struct Gangway(Mutex<Leaving>);
 
 #[derive(Default)]
 struct Leaving {
-    /// By index, whether the thread is done with jobs and hooks.
-    gone: Vec<bool>,
+    /// The seats of the threads that are not done with jobs and hooks.
+    aboard: Vec<usize>,
     waiting: Vec<Waker>,
 }
 
+thread_local! {
+    /// The pool whose thread this is, by its address, 0 for none: for a thread that
+    /// asks in its last destructors too.
+    static ABOARD: Cell<usize> = const { Cell::new(0) };
+}
+
 impl Crew {
-    /// Starts a thread per name. If some start, those are the crew, and what
-    /// kept the first of the others away comes along; if none does, nothing
-    /// stays behind.
+    /// Starts `count` threads. If only some start, those are the crew, and what
+    /// kept the first of the others away comes along; if none does, nothing stays
+    /// behind.
     pub(crate) fn start(
-        names: Vec<String>,
+        count: usize,
         settings: Settings,
         hooks: Hooks,
     ) -> Result<(Self, Option<Shortfall>), io::Error> {
-        let requested = names.len();
-        let gangway = Arc::new(Gangway(Mutex::default()));
-        let mut started = Vec::new();
-        let mut failure = None;
-        // A thread gets its place once it is known how many there are.
-        for (index, name) in names.iter().enumerate() {
-            let place = Arc::new(OnceLock::<Mutex<Option<PoolThread>>>::new());
-            let body = {
-                let (place, gangway) = (Arc::clone(&place), Arc::clone(&gangway));
-                move || {
-                    settings.apply();
-                    let thread = place.wait().lock().take();
-                    if let Some(thread) = thread {
-                        thread.live();
-                    }
-                    gangway.leave(index);
-                }
-            };
-            match spawn_thread(name.clone(), settings.stack_size, body) {
-                Ok(handle) => started.push((handle, place)),
-                Err(error) => {
-                    failure = Some(error);
-                    break;
-                }
-            }
-        }
-        let shortfall = match failure {
-            Some(error) if started.is_empty() => return Err(error),
-            Some(error) => Some(Shortfall {
-                requested,
-                started: started.len(),
+        let max_substitutes = settings.max_substitutes;
+        let quarters = Arc::new(Quarters {
+            settings,
+            gate: OnceLock::new(),
+            members: Mutex::default(),
+            gangway: Gangway(Mutex::default()),
+            joining: Mutex::default(),
+        });
+        let enlist = {
+            let quarters = Arc::clone(&quarters);
+            move |index, berth: &Berth| quarters.start_thread(index, berth)
+        };
+        let scheduler = Scheduler::new(hooks, max_substitutes, Box::new(enlist));
+        let manned = scheduler.man(count);
+        let started = scheduler.num_threads();
+        let shortfall = match manned {
+            Err(error) if started == 0 => return Err(error),
+            Err(error) => Some(Shortfall {
+                requested: count,
+                started,
                 error,
             }),
-            None => None,
+            Ok(()) => None,
         };
-
-        gangway.0.lock().gone = vec![false; started.len()];
-        let threads = started
-            .iter()
-            .map(|(handle, _)| (handle.thread().clone(), Queues::new()));
-        let (scheduler, places) = Scheduler::new(threads.collect(), hooks);
-        let ids = started
-            .iter()
-            .map(|(handle, _)| handle.thread().id())
-            .collect();
-        let mut handles = Vec::with_capacity(started.len());
-        for ((handle, place), thread) in started.into_iter().zip(places) {
-            assert!(
-                place.set(Mutex::new(Some(thread))).is_ok(),
-                "a place is filled once"
-            );
-            handles.push(handle);
-        }
-        let threads = Mutex::new(handles);
+        assert!(quarters.gate.set(()).is_ok(), "the gate is opened once");
         let crew = Self {
             scheduler,
-            names,
-            ids,
-            threads,
-            gangway,
+            quarters,
         };
         Ok((crew, shortfall))
     }
@@ -172,10 +173,23 @@ impl Crew {
         &self.scheduler
     }
 
+    /// Changes the number of threads.
+    pub(crate) fn resize(&self, count: usize) -> Result<(), ResizeError> {
+        config::resize(count)?;
+        if self.scheduler.is_closed() {
+            return Err(ResizeError::Closed);
+        }
+        let resized = self.scheduler.resize(count);
+        resized.map_err(|source| ResizeError::Threads {
+            requested: count,
+            source,
+        })
+    }
+
     /// Whether the calling thread is of this crew, and so cannot wait for it: in
     /// a job, in a hook, or in the destructor of a thread-local.
     fn is_aboard(&self) -> bool {
-        self.ids.contains(&thread::current().id())
+        ABOARD.with(Cell::get) == self.quarters.address()
     }
 
     /// Waits until all threads have ended, their thread-local destructors
@@ -185,24 +199,30 @@ impl Crew {
         // Too far away to be a point in time is no deadline.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         if !self.is_aboard() {
-            let all_gone = block_until(deadline, |waker| self.gangway.poll(waker));
+            let all_gone = block_until(deadline, |waker| self.quarters.gangway.poll(waker));
             if all_gone.is_some() {
                 self.join_threads();
                 return Ok(());
             }
         }
-        let gone = self.gangway.0.lock().gone.clone();
-        let at_work = gone
+        let at_work: Vec<usize> = {
+            let leaving = self.quarters.gangway.0.lock();
+            let aboard = leaving.aboard.iter().copied();
+            aboard
+                .filter(|&index| !self.scheduler.is_asleep(index))
+                .collect()
+        };
+        let members = self.quarters.members.lock();
+        let names = members
             .iter()
-            .enumerate()
-            .filter(|&(index, &gone)| !gone && !self.scheduler.is_asleep(index))
-            .map(|(index, _)| self.names[index].clone());
-        Err(StillRunning::new(at_work.collect()))
+            .filter(|member| at_work.contains(&member.index) && !has_ended(&member.handle))
+            .map(|member| member.name.clone());
+        Err(StillRunning::new(names.collect()))
     }
 
     /// Ready once all threads have ended.
     pub(crate) fn poll_join(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let gone = self.gangway.poll(cx.waker());
+        let gone = self.quarters.gangway.poll(cx.waker());
         if gone.is_ready() {
             self.join_threads();
         }
@@ -217,12 +237,69 @@ impl Crew {
         }
         // Held meanwhile, so that a second waiter does not return before the
         // first one is through.
-        let mut threads = self.threads.lock();
-        for thread in threads.drain(..) {
+        let joining = self.quarters.joining.lock();
+        let members = std::mem::take(&mut *self.quarters.members.lock());
+        for member in members {
             // It catches all panics; one from a thread-local destructor aborts
             // the process before it gets here.
-            let _ = thread.join();
+            let _ = member.handle.join();
         }
+        drop(joining);
+    }
+}
+
+impl Quarters {
+    /// Starts the thread of a seat.
+    fn start_thread(self: &Arc<Self>, index: usize, berth: &Berth) -> io::Result<()> {
+        // The first ones were checked.
+        let name = self.settings.late_name(index);
+        self.forget_those_gone();
+        let body = {
+            let (this, berth) = (Arc::clone(self), Arc::clone(berth));
+            move || {
+                this.settings.apply();
+                this.gate.wait();
+                ABOARD.with(|aboard| aboard.set(this.address()));
+                let thread = berth.lock().take();
+                if let Some(thread) = thread {
+                    thread.live();
+                }
+                this.gangway.leave(index);
+            }
+        };
+        self.gangway.0.lock().aboard.push(index);
+        match spawn_thread(name.clone(), self.settings.stack_size, body) {
+            Ok(handle) => {
+                let member = Member {
+                    index,
+                    name,
+                    handle,
+                };
+                self.members.lock().push(member);
+                Ok(())
+            }
+            Err(error) => {
+                self.gangway.leave(index);
+                Err(error)
+            }
+        }
+    }
+
+    /// Joins the threads that have left by themselves.
+    fn forget_those_gone(&self) {
+        let gone: Vec<_> = {
+            let mut members = self.members.lock();
+            let gone = members.extract_if(.., |member| has_ended(&member.handle));
+            gone.collect()
+        };
+        for member in gone {
+            // As in `join_threads`.
+            let _ = member.handle.join();
+        }
+    }
+
+    fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
     }
 }
 
@@ -230,15 +307,17 @@ impl Gangway {
     fn leave(&self, index: usize) {
         let waiting = {
             let mut leaving = self.0.lock();
-            leaving.gone[index] = true;
-            if leaving.all_gone() {
+            // Once: the seat may be taken again by now.
+            let place = leaving.aboard.iter().position(|&seat| seat == index);
+            leaving.aboard.remove(place.expect("who leaves was aboard"));
+            if leaving.aboard.is_empty() {
                 std::mem::take(&mut leaving.waiting)
             } else {
                 Vec::new()
             }
         };
         for waker in waiting {
-            crate::util::discard(crate::util::catch(|| waker.wake()));
+            discard(catch(|| waker.wake()));
         }
     }
 
@@ -246,7 +325,7 @@ impl Gangway {
         // Cloned and dropped outside the lock: a waker's code is not ours.
         let mut new = Some(waker.clone());
         let mut leaving = self.0.lock();
-        if leaving.all_gone() {
+        if leaving.aboard.is_empty() {
             return Poll::Ready(());
         }
         if !leaving.waiting.iter().any(|known| known.will_wake(waker)) {
@@ -254,12 +333,6 @@ impl Gangway {
         }
         drop(leaving);
         Poll::Pending
-    }
-}
-
-impl Leaving {
-    fn all_gone(&self) -> bool {
-        self.gone.iter().all(|&gone| gone)
     }
 }
 
@@ -274,4 +347,16 @@ fn spawn_thread(
         builder = builder.stack_size(bytes);
     }
     builder.spawn(body)
+}
+
+/// Whether the thread is over, its thread-local destructors included. (The models
+/// start their threads themselves.)
+fn has_ended(handle: &JoinHandle<()>) -> bool {
+    #[cfg(not(loom))]
+    return handle.is_finished();
+    #[cfg(loom)]
+    {
+        let _ = handle;
+        false
+    }
 }

@@ -103,7 +103,7 @@ impl<T: 'static> Drop for Shared<T> {
     fn drop(&mut self) {
         let forget = Arc::new(Forget(self.key));
         self.scheduler
-            .call_each(|_| Slot::turn(Arc::clone(&forget) as Arc<dyn Turn>));
+            .call_all(|_| Slot::turn(Arc::clone(&forget) as Arc<dyn Turn>));
     }
 }
 

@@ -228,6 +228,38 @@ impl fmt::Debug for BuildError {
     }
 }
 
+/// Why a pool has the number of threads that it had before. Each message names the
+/// value and what would be right.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum ResizeError {
+    /// No thread at all was asked for, or too many.
+    #[error("set_num_threads({value}) is not possible: a pool has 1 to {MAX_THREADS} threads")]
+    NumThreads {
+        /// What was asked for.
+        value: usize,
+    },
+    /// The pool was shut down.
+    #[error("the pool is closed; its threads end")]
+    Closed,
+    /// The operating system did not start all that were missing. Those that were
+    /// started leave again.
+    #[error("the pool cannot have {requested} threads: {source}")]
+    Threads {
+        /// How many were asked for.
+        requested: usize,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The whole sentence, for programs whose `main` returns the error.
+impl fmt::Debug for ResizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ResizeError({self})")
+    }
+}
+
 /// Time ran out before all of a closed pool's threads had ended; they go on,
 /// and a later [`Pool::shutdown_timeout`](crate::Pool::shutdown_timeout) or the
 /// pool's drop can wait for them again.

@@ -184,7 +184,7 @@ pub use self::cancel::{
 };
 pub use self::crew::Shortfall;
 pub use self::each_thread::ThreadState;
-pub use self::error::{BuildError, JoinError, StillRunning};
+pub use self::error::{BuildError, JoinError, ResizeError, StillRunning};
 pub use self::handle::{CancelHandle, JoinHandle};
 pub use self::job_builder::JobBuilder;
 pub use self::job_set::{JobSet, JoinNext};
@@ -206,6 +206,40 @@ pub use self::worker::{
     BoxError, CurrentWorker, DedicatedBuilder, Exit, Exited, Parent, Restart, Worker,
     WorkerBuilder, WorkerError, WorkerId, current_worker, is_main_thread,
 };
+
+/// Runs `f`, which waits for something that the pool cannot see (a lock, a channel of
+/// another library, a file, another process), and lets another thread of the pool run
+/// in this one's place meanwhile. Outside a pool's jobs it just runs `f`.
+///
+/// A pool is to run [`num_threads`](Pool::num_threads) threads at once. A thread that
+/// waits for a handle, a message, room or a buffer does not count as one, without any
+/// doing; for what else a job waits for, this says so. If no thread sleeps that could
+/// take the place, one is started, up to
+/// [`max_substitutes`](PoolBuilder::max_substitutes) of them; past that, and if the
+/// operating system gives no thread, the wait costs the pool a thread. When `f`
+/// returns, one thread too many may run, until one of them has ended its job.
+///
+/// A wait that is over within microseconds is better left alone: telling the pool of
+/// it takes some hundred nanoseconds, and a wake-up if work waits.
+///
+/// # Panics
+/// If `f` does.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use windlass::{Pool, blocking};
+///
+/// let pool = Pool::builder().num_threads(1).build()?;
+/// let (tell, told) = mpsc::channel();
+/// let waits = pool.spawn(move || blocking(|| told.recv()));
+/// let tells = pool.spawn(move || tell.send("one thread is enough for both"));
+/// assert!(waits.join()?.is_ok());
+/// # tells.join()??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn blocking<R>(f: impl FnOnce() -> R) -> R {
+    sync::absence::absent(f)
+}
 
 /// Asks the operating system for a short time slice for this thread, so that it
 /// runs at once when it wakes, even with every core busy; whether the request

@@ -11,7 +11,7 @@ use crate::broadcast::Broadcast;
 use crate::crew::{Crew, Shortfall};
 use crate::each_thread::ThreadState;
 use crate::environment::{Environment, environment_methods};
-use crate::error::{BuildError, StillRunning};
+use crate::error::{BuildError, ResizeError, StillRunning};
 use crate::handle::JoinHandle;
 use crate::job_builder::JobBuilder;
 use crate::scheduler::current_index;
@@ -247,6 +247,38 @@ impl Pool {
     #[must_use]
     pub fn num_threads(&self) -> usize {
         self.spawner.num_threads()
+    }
+
+    /// Changes how many threads the pool has, 1 to 4095, while it works; a server
+    /// does it when its share of the machine changes.
+    ///
+    /// More threads are started here. Of fewer, those that are too many leave after
+    /// the job they are in; this does not wait for them, and what waits in their
+    /// queues goes to the others.
+    ///
+    /// # Errors
+    /// If the number is not possible, the pool is closed, or the operating system
+    /// does not start all the threads; then the pool has as many as before.
+    ///
+    /// ```
+    /// let pool = windlass::Pool::builder().num_threads(1).build()?;
+    /// pool.set_num_threads(4)?;
+    /// assert_eq!(pool.num_threads(), 4);
+    /// assert_eq!(pool.spawn(|| 6 * 7).join()?, 42);
+    /// pool.set_num_threads(2)?;
+    /// assert!(pool.set_num_threads(0).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_num_threads(&self, threads: usize) -> Result<(), ResizeError> {
+        self.crew.resize(threads)
+    }
+
+    /// How many threads there are at this moment: [`num_threads`](Self::num_threads),
+    /// and those that run in place of others which wait (see
+    /// [`blocking`](crate::blocking)), or have not left yet.
+    #[must_use]
+    pub fn threads_aboard(&self) -> usize {
+        self.crew.scheduler().threads_aboard()
     }
 
     /// The threads that could not be started, if there were any; the pool works

@@ -17,10 +17,11 @@
 //! CLOSED alone would not do: a job that runs may spawn. EXITED alone would
 //! not: outside submitters could keep the pool alive for ever.
 
+use super::orders::Order;
 use super::{Hooks, RejectedJob, Scheduler};
 use crate::job::{Reason, Slot, Verdict};
 use crate::sync::deque::Steal;
-use crate::sync::{Ordering, spin_loop};
+use crate::sync::spin_loop;
 use crate::util::PanicPayload;
 
 impl Scheduler {
@@ -51,25 +52,23 @@ impl Scheduler {
     pub(crate) fn discard_backlog(&self) {
         // Before the sweep, so that what the sweep misses (jobs in the gap of a
         // batch, a nested spawn that was under way) is caught by `run`.
-        self.discarding.store(true, Ordering::Relaxed);
+        self.orders.give(Order::Discard);
         self.close();
         self.sweep(Reason::Cancelled);
     }
 
     /// Whether nothing starts any more.
     pub(crate) fn is_discarding(&self) -> bool {
-        // Relaxed: a job that starts beside the flag's change was a moment
-        // earlier.
-        self.discarding.load(Ordering::Relaxed)
+        self.orders.has(Order::Discard)
     }
 
     /// After a thread fell asleep and saw no work: steps 3 to 5.
     pub(super) fn exit_if_over(&self) {
-        if !self.idle.load().is_closed() || !self.idle.exit(self.num_threads()) {
+        if !self.idle.load().is_closed() || !self.idle.exit(self.threads_aboard()) {
             return;
         }
-        for seat in &self.seats {
-            seat.parker.unpark();
+        for seat in self.seats.iter() {
+            seat.unpark();
         }
     }
 

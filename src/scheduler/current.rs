@@ -5,7 +5,8 @@ use std::ptr;
 use std::rc::Rc;
 
 use super::{PoolThread, Scheduler};
-use crate::sync::{Arc, thread_local};
+use crate::sync::absence::{self, Absentee};
+use crate::sync::{Arc, Parker, thread, thread_local};
 
 thread_local! {
     /// Set while this thread works for a pool; empty again before the thread's
@@ -17,15 +18,29 @@ thread_local! {
 impl PoolThread {
     /// The whole life of a pool thread, from its start hook to its stop hook.
     pub(crate) fn live(self) {
+        let parker = Arc::new(Parker::new(thread::current()));
         let this = Rc::new(self);
-        set(Some(Rc::clone(&this)));
         let (scheduler, index) = (&this.scheduler, this.index);
+        scheduler.seats[index]
+            .parker
+            .store(Some(Arc::clone(&parker)));
+        assert!(this.parker.set(parker).is_ok(), "a thread lives once");
+        set(Some(Rc::clone(&this)));
+        absence::tell(Some(Rc::clone(&this) as Rc<dyn Absentee>));
         scheduler.run_hook(|hooks| (hooks.on_thread_start)(index));
         this.work();
+        absence::tell(None);
         set(None);
         super::states::clear(|payload| scheduler.report_panic(payload));
-        scheduler.end_residents();
+        if !this.is_gone.get() {
+            scheduler.end_residents();
+        }
         scheduler.run_hook(|hooks| (hooks.on_thread_stop)(index));
+        if this.is_gone.get() {
+            let scheduler = Arc::clone(scheduler);
+            let this = Rc::into_inner(this).expect("nobody else holds a thread that has ended");
+            scheduler.vacate(index, this.queues);
+        }
     }
 }
 

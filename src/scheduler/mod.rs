@@ -7,6 +7,10 @@
 //! | [`search`] | how long a thread without work looks for some before it sleeps |
 //! | [`time_slice`] | when a thread asks for which time slice |
 //! | [`idle`] | the idle word: sleepers, searcher, closing |
+//! | [`orders`] | what a thread asks between two jobs |
+//! | [`seats`] | what others may touch of each thread |
+//! | [`roster`] | threads join the pool and leave it |
+//! | [`absence`] | a thread waits inside a job, and another runs in its place |
 //! | [`calls`] | jobs for one particular thread, or for each |
 //! | [`residents`] | what must be told of the pool's end without being a job |
 //! | [`states`] | values that each thread has one of |
@@ -29,14 +33,18 @@
 //! order. Of every 61 picks one starts at the inbox and one takes the LIFO's
 //! oldest job, so that neither end of the queues waits for ever.
 
+mod absence;
 mod calls;
 mod closing;
 mod current;
 mod hooks;
 mod idle;
+mod orders;
 mod pool_thread;
 mod residents;
+mod roster;
 mod search;
+mod seats;
 mod states;
 mod submit;
 mod time_slice;
@@ -47,15 +55,17 @@ mod models;
 use crossbeam_utils::CachePadded;
 
 use self::idle::IdleWord;
+use self::orders::Orders;
 use self::residents::Residents;
+use self::roster::Roster;
 use self::search::SpinBudget;
+use self::seats::Seats;
 use crate::environment::Environment;
 use crate::job::Slot;
 use crate::metrics::Counters;
-use crate::port::{Hub, Queue};
-use crate::sync::deque::{Injector, Stealer, Worker};
-use crate::sync::thread::Thread;
-use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, Parker, ReportFlag};
+use crate::port::Hub;
+use crate::sync::deque::{Injector, Worker};
+use crate::sync::{Arc, Ordering};
 
 pub(crate) use self::current::{
     PoolId, clear_tombstones, current_index, current_is_discarding, current_scheduler,
@@ -64,6 +74,7 @@ pub(crate) use self::hooks::Hooks;
 pub use self::hooks::RejectedJob;
 pub(crate) use self::pool_thread::PoolThread;
 pub(crate) use self::residents::{Resident, Sweep};
+pub(crate) use self::roster::{Berth, Enlist};
 pub(crate) use self::states::{StateKey, forget_state};
 
 /// What the threads of one pool, and everybody who hands it jobs, share.
@@ -76,31 +87,13 @@ pub(crate) struct Scheduler {
     idle: CachePadded<IdleWord>,
     spin: CachePadded<SpinBudget>,
     seats: Seats,
-    /// The backlog is being thrown away: nothing starts any more.
-    discarding: AtomicBool,
+    orders: Orders,
     hooks: Hooks,
     counters: Counters,
     residents: Residents,
     environment: Environment,
     hub: Hub,
-}
-
-/// All threads' seats, by index.
-type Seats = Box<[CachePadded<Seat>]>;
-
-/// What others may touch of one pool thread.
-struct Seat {
-    /// The other end of its LIFO.
-    lifo: Stealer<Slot>,
-    /// The other end of its inbox.
-    inbox: Stealer<Slot>,
-    /// Jobs for this thread alone.
-    calls: Queue<Slot>,
-    /// While it sleeps: 1 + the seat of the sleeper below it, 0 for none.
-    below: AtomicU32,
-    /// For reports: the thread is parked, or as good as.
-    asleep: ReportFlag,
-    parker: Parker,
+    roster: Roster,
 }
 
 /// A thread's own ends of its queues.
@@ -112,7 +105,7 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             lifo: Worker::new_lifo(),
             inbox: Worker::new_fifo(),
@@ -121,43 +114,21 @@ impl Queues {
 }
 
 impl Scheduler {
-    /// A scheduler for these threads, and for each of them what it runs.
-    pub(crate) fn new(
-        threads: Vec<(Thread, Queues)>,
-        hooks: Hooks,
-    ) -> (Arc<Self>, Vec<PoolThread>) {
-        let seats = threads.iter().map(|(thread, queues)| {
-            CachePadded::new(Seat {
-                lifo: queues.lifo.stealer(),
-                inbox: queues.inbox.stealer(),
-                calls: Queue::new(),
-                below: AtomicU32::new(0),
-                asleep: ReportFlag::new(false),
-                parker: Parker::new(thread.clone()),
-            })
-        });
-        let scheduler = Arc::new(Self {
+    /// A scheduler without threads; `enlist` is what starts one.
+    pub(crate) fn new(hooks: Hooks, max_substitutes: usize, enlist: Box<Enlist>) -> Arc<Self> {
+        Arc::new(Self {
             injector: CachePadded::new(Injector::new()),
             idle: CachePadded::new(IdleWord::new()),
             spin: CachePadded::new(SpinBudget::new()),
-            seats: seats.collect(),
-            discarding: AtomicBool::new(false),
+            seats: Seats::new(),
+            orders: Orders::new(),
             hooks,
             counters: Counters::default(),
             residents: Residents::new(),
             environment: Environment::new(),
             hub: Hub::new(),
-        });
-        let pool_threads = threads
-            .into_iter()
-            .enumerate()
-            .map(|(index, (_, queues))| PoolThread::new(Arc::clone(&scheduler), index, queues))
-            .collect();
-        (scheduler, pool_threads)
-    }
-
-    pub(crate) fn num_threads(&self) -> usize {
-        self.seats.len()
+            roster: Roster::new(max_substitutes, enlist),
+        })
     }
 
     /// Whether the thread sleeps, as far as anybody can know from outside.

@@ -11,8 +11,10 @@ use std::sync::Mutex;
 
 use loom::thread;
 
-use super::{Hooks, Queues, Scheduler, clear_tombstones};
+use super::orders::Order;
+use super::{Berth, Hooks, Scheduler, clear_tombstones};
 use crate::job::{Completion, HandleEnd, Reason, Slot, new_cell};
+use crate::sync::absence::absent;
 use crate::sync::mutant::{self, Mutant};
 use crate::sync::{Arc, OnceLock, block_until};
 
@@ -30,25 +32,44 @@ fn model_with_backlog<B>(
     backlog: impl Fn(&Scheduler) -> B + Send + Sync + 'static,
     program: impl Fn(&Arc<Scheduler>, B) + Send + Sync + 'static,
 ) {
+    model_with_spares(threads, 0, backlog, program);
+}
+
+/// As [`model_with_backlog`], with more threads than are to run at once.
+fn model_with_spares<B>(
+    threads: usize,
+    spares: usize,
+    backlog: impl Fn(&Scheduler) -> B + Send + Sync + 'static,
+    program: impl Fn(&Arc<Scheduler>, B) + Send + Sync + 'static,
+) {
+    let all = threads + spares;
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder
         .preemption_bound
-        .or(Some(if threads > 1 { 1 } else { 2 }));
+        .or(Some(if all > 1 { 1 } else { 2 }));
     builder.max_branches = 10_000;
     builder.check(move || {
-        let places: Vec<_> = (0..threads).map(|_| Arc::new(OnceLock::new())).collect();
+        let places: Vec<_> = (0..all).map(|_| Arc::new(OnceLock::new())).collect();
         let handles: Vec<_> = places.iter().cloned().map(start).collect();
-        let crew = handles
-            .iter()
-            .map(|handle| (handle.thread().clone(), Queues::new()));
-        let (scheduler, pool_threads) = Scheduler::new(crew.collect(), Hooks::silent());
+        let berths = Arc::new(Mutex::new(Vec::new()));
+        let enlist = {
+            let berths = Arc::clone(&berths);
+            move |_, berth: &Berth| {
+                berths.lock().unwrap().push(Arc::clone(berth));
+                Ok(())
+            }
+        };
+        let scheduler = Scheduler::new(Hooks::silent(), spares, Box::new(enlist));
+        scheduler.man(all).unwrap();
+        scheduler.set_model_target(threads);
         if mutant::any() {
             // loom cannot run destructors of what a deadlock leaves behind.
             std::mem::forget(Arc::clone(&scheduler));
         }
         let backlog = backlog(&scheduler);
-        for ((place, thread), handle) in places.iter().zip(pool_threads).zip(&handles) {
-            assert!(place.set(Mutex::new(Some(thread))).is_ok());
+        let berths = std::mem::take(&mut *berths.lock().unwrap());
+        for ((place, berth), handle) in places.iter().zip(berths).zip(&handles) {
+            assert!(place.set(berth).is_ok());
             handle.thread().unpark();
         }
         program(&scheduler, backlog);
@@ -60,19 +81,29 @@ fn model_with_backlog<B>(
     });
 }
 
-type Place = Arc<OnceLock<Mutex<Option<super::PoolThread>>>>;
+type Place = Arc<OnceLock<Berth>>;
 
 /// A pool thread that waits for its place.
 fn start(place: Place) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let pool_thread = loop {
             match place.get() {
-                Some(place) => break place.lock().unwrap().take().unwrap(),
+                Some(berth) => break berth.lock().take().unwrap(),
                 None => thread::park(),
             }
         };
         pool_thread.live();
     })
+}
+
+impl Scheduler {
+    /// Fewer threads are to run than there are; those too many lie down first.
+    fn set_model_target(&self, threads: usize) {
+        if threads < self.threads_aboard() {
+            self.set_target(threads);
+            self.orders.give(Order::Crowded);
+        }
+    }
 }
 
 impl Hooks {
@@ -299,4 +330,40 @@ fn throwing_the_backlog_away_resolves_all() {
             }
         }
     });
+}
+
+/// One thread is to run, and there is a spare one: a job waits for what another job
+/// does, and says so. Either the spare thread is awake, or the wait wakes it, or
+/// whoever hands the second job over does.
+fn a_wait_with_a_spare() {
+    model_with_spares(
+        1,
+        1,
+        |_| (),
+        |scheduler, ()| {
+            let (tell, told) = loom::sync::mpsc::channel();
+            let told = ManuallyDrop::new(told);
+            let first = spawn(scheduler, move || {
+                let answer = absent(|| told.recv().unwrap());
+                // As in `wait`: not dropped if this is the deadlock.
+                drop(ManuallyDrop::into_inner(told));
+                answer
+            });
+            let second = spawn(scheduler, move || tell.send(7).unwrap());
+            expect_pair((first, second));
+        },
+    );
+}
+
+#[test]
+fn a_wait_lets_another_thread_run() {
+    a_wait_with_a_spare();
+}
+
+// Not "deadlock", as above.
+#[test]
+#[should_panic]
+fn catches_a_wait_that_does_not_look() {
+    mutant::set(Mutant::AbsentUnseen);
+    a_wait_with_a_spare();
 }

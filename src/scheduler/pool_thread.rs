@@ -1,14 +1,17 @@
 //! What one thread of the pool does: pick, run, search, sleep.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::time::Instant;
 
+use super::absence::Aside;
+use super::roster::KEEP_ALIVE;
 use super::time_slice::TimeSlice;
 use super::{Queues, Scheduler};
 use crate::job::{Reason, Slot};
 use crate::port::Batch;
 use crate::sync::deque::Steal;
 use crate::sync::mutant::{Mutant, broken};
-use crate::sync::{Arc, Ordering, fence, spin_loop};
+use crate::sync::{Arc, Ordering, Parker, fence, spin_loop};
 
 /// Of this many picks, one starts at the inbox and one takes the LIFO's oldest
 /// job. A prime, as in Go's scheduler and tokio's, so that it does not fall
@@ -26,7 +29,13 @@ pub(crate) struct PoolThread {
     picks: Cell<u32>,
     /// Where the next round over the siblings begins.
     victim: Cell<usize>,
-    time_slice: TimeSlice,
+    pub(super) time_slice: TimeSlice,
+    /// Set when the thread begins to live.
+    pub(super) parker: OnceCell<Arc<Parker>>,
+    /// Waits of this thread inside a job: the one it parks in, and those around it.
+    pub(super) absences: Cell<u32>,
+    /// The thread is off the roster.
+    pub(super) is_gone: Cell<bool>,
 }
 
 impl PoolThread {
@@ -39,20 +48,31 @@ impl PoolThread {
             picks: Cell::new(0),
             victim: Cell::new(index + 1),
             time_slice: TimeSlice::new(),
+            parker: OnceCell::new(),
+            absences: Cell::new(0),
+            is_gone: Cell::new(false),
         }
     }
 
-    /// Runs jobs until the pool is closed and empty.
+    /// Runs jobs until the pool is closed and empty, or the thread is to leave.
     pub(super) fn work(&self) {
         loop {
-            while let Some(slot) = self.pick() {
+            let mut lies = false;
+            if self.scheduler.orders.is_to_stand_aside() {
+                match self.stand_aside() {
+                    Aside::No => {}
+                    Aside::Lies => lies = true,
+                    Aside::Leaves => return,
+                }
+            }
+            if !lies && let Some(slot) = self.pick() {
                 self.time_slice.at_work();
                 self.run(slot);
-            }
-            let Some(slot) = self.wait_for_work() else {
+            } else if let Some(slot) = self.wait_for_work(lies) {
+                self.run(slot);
+            } else {
                 return;
-            };
-            self.run(slot);
+            }
         }
     }
 
@@ -202,30 +222,41 @@ impl PoolThread {
         }
     }
 
-    /// Searches and sleeps until there is a job; `None` once the pool is over.
+    /// Searches and sleeps until there is a job; `None` once the pool is over, or
+    /// the thread is to leave. It may lie on the stack of sleepers already.
     #[cold]
-    fn wait_for_work(&self) -> Option<Slot> {
+    fn wait_for_work(&self, mut lies: bool) -> Option<Slot> {
         let scheduler = &*self.scheduler;
-        let mut credit = scheduler.idle.start_searching();
+        let mut credit = !lies && scheduler.idle.start_searching();
         let mut spin = scheduler.spin.start();
         loop {
-            // Without the credit one look around is all: somebody else spins.
-            let found = if credit {
-                self.search(&mut spin)
-            } else {
-                self.look_around()
-            };
-            if let Some(slot) = found {
-                if credit {
-                    self.hand_search_on();
+            if !lies {
+                // Without the credit one look around is all: somebody else spins.
+                let found = if credit {
+                    self.search(&mut spin)
+                } else {
+                    self.look_around()
+                };
+                if let Some(slot) = found {
+                    if credit {
+                        self.hand_search_on();
+                    }
+                    return Some(slot);
                 }
-                return Some(slot);
+                self.time_slice.to_sleep();
+                scheduler
+                    .idle
+                    .fall_asleep(&scheduler.seats, self.index, credit);
             }
-            if !self.sleep(credit) {
+            if !self.sleep() {
+                return None;
+            }
+            if self.is_struck_off() {
+                self.hand_search_on();
                 return None;
             }
             spin.woken(&scheduler.spin);
-            credit = true;
+            (lies, credit) = (false, true);
         }
     }
 
@@ -248,14 +279,10 @@ impl PoolThread {
         }
     }
 
-    /// Sleeps until a job is there to be found; `false` once the pool is over.
-    /// Who is woken here has the searching credit.
-    fn sleep(&self, credit: bool) -> bool {
+    /// On the stack of sleepers: sleeps until a job is there to be found; `false`
+    /// once the pool is over. Who is woken here has the searching credit.
+    fn sleep(&self) -> bool {
         let scheduler = &*self.scheduler;
-        self.time_slice.to_sleep();
-        scheduler
-            .idle
-            .fall_asleep(&scheduler.seats, self.index, credit);
         if !broken(Mutant::SleepFence) {
             // Partner: the fence in `Scheduler::notice`.
             fence(Ordering::SeqCst);
@@ -274,9 +301,27 @@ impl PoolThread {
         }
         let seat = &scheduler.seats[self.index];
         seat.asleep.store(true, Ordering::Relaxed);
-        seat.parker.park();
+        // A thread that was started too late is not unparked.
+        if !scheduler.idle.load().has_exited() {
+            self.park();
+        }
         seat.asleep.store(false, Ordering::Relaxed);
         self.time_slice.awake();
         !scheduler.idle.load().has_exited()
+    }
+
+    /// Parks until this thread is taken off the stack of sleepers, or the pool is
+    /// over.
+    fn park(&self) {
+        let scheduler = &*self.scheduler;
+        let deadline = scheduler
+            .is_spare(self.index)
+            .then(|| Instant::now() + KEEP_ALIVE);
+        let parker = self.parker.get().expect("a thread that sleeps lives");
+        if !parker.park_until(deadline) {
+            // Nobody can leave from the middle of the stack.
+            scheduler.dismiss();
+            parker.park();
+        }
     }
 }

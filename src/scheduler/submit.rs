@@ -1,6 +1,7 @@
 //! A job comes in, and somebody is woken for it if need be.
 
 use super::idle::Idle;
+use super::orders::Order;
 use super::{Scheduler, current};
 use crate::job::{Reason, Slot};
 use crate::sync::mutant::{Mutant, broken};
@@ -65,24 +66,25 @@ impl Scheduler {
             fence(Ordering::SeqCst);
         }
         let idle = self.idle.load();
-        if idle.nobody_sleeps() {
+        if !self.idle.may_wake(idle) {
             return false;
         }
         if !idle.is_searching() {
             return self.wake_one();
         }
-        let awake = self.num_threads() - idle.asleep();
+        let awake = self.threads_aboard().saturating_sub(idle.away());
         self.injector.len() >= BACKLOG * awake && self.wake_another()
     }
 
     /// Wakes the last thread that fell asleep, handing it the searching credit,
-    /// unless somebody searches already; whether it did.
+    /// unless somebody searches already, or as many threads run as are to; whether
+    /// it did.
     ///
     /// If the pool has exited, nobody is left to wake: the queues are emptied
     /// instead, and each job resolved as closed.
     #[cold]
     pub(super) fn wake_one(&self) -> bool {
-        self.wake(Idle::is_searching)
+        self.wake(|idle| idle.is_searching() || !self.idle.may_wake(idle))
     }
 
     /// Wakes every thread that sleeps, each with the searching credit: for what
@@ -91,17 +93,20 @@ impl Scheduler {
     #[cold]
     pub(super) fn wake_all(&self) {
         while self.wake(|_| false) {}
+        if self.idle.is_crowded(self.idle.load()) {
+            self.orders.give(Order::Crowded);
+        }
     }
 
     /// As [`Scheduler::wake_one`], even if somebody searches.
     #[cold]
     fn wake_another(&self) -> bool {
-        self.wake(|_| false)
+        self.wake(|idle| !self.idle.may_wake(idle))
     }
 
     fn wake(&self, unless: impl Fn(Idle) -> bool) -> bool {
         if let Some(seat) = self.idle.pick_sleeper(&self.seats, unless) {
-            self.seats[seat].parker.unpark();
+            self.seats[seat].unpark();
             return true;
         }
         if self.idle.load().has_exited() && !broken(Mutant::ExitSweep) {

@@ -5,6 +5,7 @@
 //! the standard types, `--cfg loom` gets loom's. `tests/tidy.rs` refuses an
 //! import of `std::sync::atomic`, `std::thread` or `crossbeam_deque` elsewhere.
 
+pub(crate) mod absence;
 pub(crate) mod cell;
 pub(crate) mod deque;
 pub(crate) mod integers;

@@ -50,6 +50,8 @@ pub(crate) enum Mutant {
     TimeOutUnasked,
     /// The fence between making room and looking who waits for it.
     RoomFence,
+    /// A thread that waits inside a job does not look at the queues before it does.
+    AbsentUnseen,
 }
 
 /// Whether `mutant` is to be left out in this run.

@@ -3,6 +3,7 @@
 use std::task::{Poll, Wake, Waker};
 use std::time::Instant;
 
+use super::absence::absent;
 use super::{Arc, AtomicBool, Ordering, thread};
 
 /// A binary semaphore for one thread: `unpark` before `park` is remembered.
@@ -100,7 +101,7 @@ pub(crate) fn block_until<T>(
         if let Poll::Ready(value) = poll(&waker) {
             return Some(value);
         }
-        if !parker.park_until(deadline) {
+        if !absent(|| parker.park_until(deadline)) {
             return None;
         }
     }
