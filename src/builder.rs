@@ -7,9 +7,9 @@ use crate::config;
 use crate::crew::{Crew, Settings};
 use crate::error::BuildError;
 use crate::pool::Pool;
-#[cfg(feature = "thread-priority")]
-use crate::priority::ThreadPriority;
 use crate::scheduler::{Hooks, RejectedJob};
+#[cfg(feature = "thread-priority")]
+use crate::thread_priority::ThreadPriority;
 
 /// Says what a [`Pool`] is to be, and builds it.
 ///

@@ -62,7 +62,7 @@ pub(crate) struct Settings {
     /// How many threads there may be in place of others that wait.
     pub(crate) max_substitutes: usize,
     #[cfg(feature = "thread-priority")]
-    pub(crate) priority: Option<crate::priority::ThreadPriority>,
+    pub(crate) priority: Option<crate::thread_priority::ThreadPriority>,
 }
 
 impl Settings {

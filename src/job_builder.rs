@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::cancel::CancelToken;
 use crate::handle::JoinHandle;
 use crate::job::{HandleEnd, Reason, Slot, new_cell};
+use crate::priority::Priority;
 use crate::spawner::Spawner;
 use crate::timer::Timed;
 
@@ -16,6 +17,7 @@ pub struct JobBuilder {
     deadline: Option<Duration>,
     timeout: Option<Duration>,
     tokens: Vec<CancelToken>,
+    priority: Priority,
 }
 
 impl Spawner {
@@ -27,11 +29,18 @@ impl Spawner {
             deadline: None,
             timeout: None,
             tokens: Vec::new(),
+            priority: Priority::Normal,
         }
     }
 }
 
 impl JobBuilder {
+    /// Which of the jobs that wait comes first. Default: [`Priority::Normal`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
     /// The job is to start within `limit` from when it is spawned, or not at all:
     /// then its handle gives [`is_expired`](crate::JoinError::is_expired), at the
     /// deadline, and what it captured is dropped by a pool thread when the job's
@@ -101,7 +110,7 @@ impl JobBuilder {
         if self.deadline.is_none() && self.timeout.is_none() {
             let (job, end) = new_cell(f);
             self.adopt(&end);
-            return self.spawner.submit(Slot::with_handle(job), end);
+            return self.submit(Slot::with_handle(job), end);
         }
         let at = self
             .deadline
@@ -117,7 +126,7 @@ impl JobBuilder {
         });
         self.adopt(&end);
         let Some(at) = at else {
-            return self.spawner.submit(Slot::with_handle(job), end);
+            return self.submit(Slot::with_handle(job), end);
         };
         if self.deadline == Some(Duration::ZERO) {
             self.spawner.refuse(Slot::with_handle(job), Reason::Expired);
@@ -126,7 +135,11 @@ impl JobBuilder {
         if let Some(party) = end.cancel_end() {
             Timed::deadline(at, party);
         }
-        self.spawner.submit(Slot::punctual(job, at), end)
+        self.submit(Slot::punctual(job, at), end)
+    }
+
+    fn submit<T>(&self, slot: Slot, end: HandleEnd<T>) -> JoinHandle<T> {
+        self.spawner.submit_at(slot, end, self.priority)
     }
 
     fn adopt<T>(&self, end: &HandleEnd<T>) {

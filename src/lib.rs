@@ -87,7 +87,7 @@
 //!
 //! # The fifth rung: steer a job
 //! [`Pool::job`] says more about a job than its closure: a [`CancelToken`], a
-//! deadline until which it must start, a timeout while it runs. A job asks
+//! deadline until which it must start, a timeout while it runs, a [`Priority`]. A job asks
 //! [`checkpoint`] whether it is to stop. A [`JobSet`] is awaited and cancelled
 //! together; [`Pool::limit`], [`Pool::serial`] and [`Pool::latest`] are parts of a
 //! pool for jobs that must not have all of it.
@@ -153,13 +153,14 @@ mod main_loop;
 mod metrics;
 mod pool;
 mod port;
-#[cfg(feature = "thread-priority")]
 mod priority;
 mod progress;
 mod scheduler;
 mod spawner;
 mod sync;
 mod sys;
+#[cfg(feature = "thread-priority")]
+mod thread_priority;
 mod timer;
 mod util;
 mod view;
@@ -196,11 +197,12 @@ pub use self::port::{
     Closed, Iter, MessageStream, Port, PostError, PostFuture, RecvError, RecvFuture,
     bounded_channel, channel,
 };
-#[cfg(feature = "thread-priority")]
-pub use self::priority::ThreadPriority;
+pub use self::priority::Priority;
 pub use self::progress::{Progress, ProgressBuilder, ProgressHandle};
 pub use self::scheduler::RejectedJob;
 pub use self::spawner::Spawner;
+#[cfg(feature = "thread-priority")]
+pub use self::thread_priority::ThreadPriority;
 pub use self::view::{Latest, Limit};
 pub use self::worker::{
     BoxError, CurrentWorker, DedicatedBuilder, Exit, Exited, Parent, Restart, Worker,

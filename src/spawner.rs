@@ -6,6 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::environment::{Environment, environment_methods};
 use crate::handle::JoinHandle;
 use crate::job::{HandleEnd, Reason, Slot, new_cell};
+use crate::priority::Priority;
 use crate::scheduler::{Scheduler, current_scheduler};
 use crate::sync::Arc;
 
@@ -64,6 +65,21 @@ impl Spawner {
     #[inline]
     pub(crate) fn submit<T>(&self, slot: Slot, end: HandleEnd<T>) -> JoinHandle<T> {
         let woke = self.scheduler.submit(slot).unwrap_or_else(|slot| {
+            self.refuse(slot, Reason::Closed);
+            false
+        });
+        self.handle(end, woke)
+    }
+
+    /// As [`Spawner::submit`], for a job of any priority.
+    pub(crate) fn submit_at<T>(
+        &self,
+        slot: Slot,
+        end: HandleEnd<T>,
+        priority: Priority,
+    ) -> JoinHandle<T> {
+        let submitted = self.scheduler.submit_at(slot, priority);
+        let woke = submitted.unwrap_or_else(|slot| {
             self.refuse(slot, Reason::Closed);
             false
         });

@@ -9,7 +9,14 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 11] = [
     &["sync", "util"],
     &["sys", "error", "metrics", "environment", "magazine"],
-    &["config", "priority", "job", "port", "buffer"],
+    &[
+        "config",
+        "priority",
+        "thread_priority",
+        "job",
+        "port",
+        "buffer",
+    ],
     &["scheduler", "timer"],
     &["handle", "main_loop", "cancel"],
     &["spawner", "crew"],

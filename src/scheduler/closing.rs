@@ -75,6 +75,9 @@ impl Scheduler {
     /// Empties all queues, refusing each job. Any thread may do it.
     pub(super) fn sweep(&self, reason: Reason) {
         self.sweep_calls(reason);
+        for queue in self.lanes.queues() {
+            self.sweep_one(|| queue.steal(), reason);
+        }
         let queues = self.seats.iter().flat_map(|seat| [&seat.inbox, &seat.lifo]);
         self.sweep_one(|| self.injector.steal(), reason);
         for queue in queues {

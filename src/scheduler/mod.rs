@@ -8,6 +8,7 @@
 //! | [`time_slice`] | when a thread asks for which time slice |
 //! | [`idle`] | the idle word: sleepers, searcher, closing |
 //! | [`orders`] | what a thread asks between two jobs |
+//! | [`lanes`] | jobs of other priorities than normal |
 //! | [`seats`] | what others may touch of each thread |
 //! | [`roster`] | threads join the pool and leave it |
 //! | [`absence`] | a thread waits inside a job, and another runs in its place |
@@ -29,7 +30,8 @@
 //!   inside a job: execute, spawn -----------^
 //! ```
 //!
-//! A thread picks from its LIFO, its inbox, the injector, its siblings, in this
+//! Jobs of high or low priority wait in lanes of their own ([`lanes`]); the rest of
+//! this is of normal ones. A thread picks from its LIFO, its inbox, the injector, its siblings, in this
 //! order. Of every 61 picks one starts at the inbox and one takes the LIFO's
 //! oldest job, so that neither end of the queues waits for ever.
 
@@ -39,6 +41,7 @@ mod closing;
 mod current;
 mod hooks;
 mod idle;
+mod lanes;
 mod orders;
 mod pool_thread;
 mod residents;
@@ -55,6 +58,7 @@ mod models;
 use crossbeam_utils::CachePadded;
 
 use self::idle::IdleWord;
+use self::lanes::Lanes;
 use self::orders::Orders;
 use self::residents::Residents;
 use self::roster::Roster;
@@ -84,6 +88,7 @@ pub(crate) use self::states::{StateKey, forget_state};
 pub(crate) struct Scheduler {
     /// Jobs from outside the pool.
     injector: CachePadded<Injector<Slot>>,
+    lanes: Lanes,
     idle: CachePadded<IdleWord>,
     spin: CachePadded<SpinBudget>,
     seats: Seats,
@@ -118,6 +123,7 @@ impl Scheduler {
     pub(crate) fn new(hooks: Hooks, max_substitutes: usize, enlist: Box<Enlist>) -> Arc<Self> {
         Arc::new(Self {
             injector: CachePadded::new(Injector::new()),
+            lanes: Lanes::new(),
             idle: CachePadded::new(IdleWord::new()),
             spin: CachePadded::new(SpinBudget::new()),
             seats: Seats::new(),
@@ -162,5 +168,6 @@ impl Scheduler {
                 .seats
                 .iter()
                 .any(|seat| !seat.inbox.is_empty() || !seat.lifo.is_empty())
+            || self.lanes_visible()
     }
 }

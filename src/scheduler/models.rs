@@ -14,6 +14,7 @@ use loom::thread;
 use super::orders::Order;
 use super::{Berth, Hooks, Scheduler, clear_tombstones};
 use crate::job::{Completion, HandleEnd, Reason, Slot, new_cell};
+use crate::priority::Priority;
 use crate::sync::absence::absent;
 use crate::sync::mutant::{self, Mutant};
 use crate::sync::{Arc, OnceLock, block_until};
@@ -366,4 +367,17 @@ fn a_wait_lets_another_thread_run() {
 fn catches_a_wait_that_does_not_look() {
     mutant::set(Mutant::AbsentUnseen);
     a_wait_with_a_spare();
+}
+
+/// As [`one_after_another`], of other priorities.
+#[test]
+fn a_job_in_a_lane_wakes_a_sleeper() {
+    model(1, |scheduler| {
+        for priority in [Priority::Low, Priority::High] {
+            let (job, end) = new_cell(move || priority);
+            let slot = Slot::with_handle(job);
+            assert!(scheduler.submit_at(slot, priority).is_ok());
+            assert_eq!(expect(end), priority);
+        }
+    });
 }

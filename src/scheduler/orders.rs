@@ -14,6 +14,8 @@ pub(super) enum Order {
     /// There are more threads than there should be: those beyond the pool's number
     /// are to leave.
     Dismiss = 1 << 2,
+    /// There are, or were, jobs of other priorities than normal. Never cleared.
+    Lanes = 1 << 3,
 }
 
 /// The word. Relaxed loads: a job that starts beside a change was a moment earlier.
@@ -29,10 +31,11 @@ impl Orders {
         self.0.load(Ordering::Relaxed) & order as u32 != 0
     }
 
-    /// Whether a thread has to think before it takes its next job.
+    /// Whether a thread just takes its next job. (Throwing the backlog away is
+    /// asked for when the job is there.)
     #[inline]
-    pub(super) fn is_to_stand_aside(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & (Order::Crowded as u32 | Order::Dismiss as u32) != 0
+    pub(super) fn are_none(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & !(Order::Discard as u32) == 0
     }
 
     /// AcqRel, so that who clears an order after it was given sees why.

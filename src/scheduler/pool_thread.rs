@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Instant;
 
 use super::absence::Aside;
+use super::orders::Order;
 use super::roster::KEEP_ALIVE;
 use super::time_slice::TimeSlice;
 use super::{Queues, Scheduler};
@@ -16,7 +17,7 @@ use crate::sync::{Arc, Ordering, Parker, fence, spin_loop};
 /// Of this many picks, one starts at the inbox and one takes the LIFO's oldest
 /// job. A prime, as in Go's scheduler and tokio's, so that it does not fall
 /// into step with a program's own pattern.
-const FAIR_EVERY: u32 = 61;
+pub(super) const FAIR_EVERY: u32 = 61;
 
 /// A pool thread's own part of the pool.
 pub(crate) struct PoolThread {
@@ -34,6 +35,8 @@ pub(crate) struct PoolThread {
     pub(super) parker: OnceCell<Arc<Parker>>,
     /// Waits of this thread inside a job: the one it parks in, and those around it.
     pub(super) absences: Cell<u32>,
+    /// Counts picks of a pool with lanes.
+    pub(super) turns: Cell<u32>,
     /// The thread is off the roster.
     pub(super) is_gone: Cell<bool>,
 }
@@ -50,6 +53,7 @@ impl PoolThread {
             time_slice: TimeSlice::new(),
             parker: OnceCell::new(),
             absences: Cell::new(0),
+            turns: Cell::new(0),
             is_gone: Cell::new(false),
         }
     }
@@ -58,14 +62,19 @@ impl PoolThread {
     pub(super) fn work(&self) {
         loop {
             let mut lies = false;
-            if self.scheduler.orders.is_to_stand_aside() {
+            let slot = if self.scheduler.orders.are_none() {
+                self.pick()
+            } else {
                 match self.stand_aside() {
-                    Aside::No => {}
-                    Aside::Lies => lies = true,
+                    Aside::No => self.pick_under_orders(),
+                    Aside::Lies => {
+                        lies = true;
+                        None
+                    }
                     Aside::Leaves => return,
                 }
-            }
-            if !lies && let Some(slot) = self.pick() {
+            };
+            if let Some(slot) = slot {
                 self.time_slice.at_work();
                 self.run(slot);
             } else if let Some(slot) = self.wait_for_work(lies) {
@@ -77,7 +86,7 @@ impl PoolThread {
     }
 
     /// Runs one job; a panic that no handle will see goes to the hook.
-    fn run(&self, slot: Slot) {
+    pub(super) fn run(&self, slot: Slot) {
         if self.scheduler.is_discarding() {
             self.scheduler.refuse(slot, Reason::Cancelled);
         } else if let Err(payload) = slot.run() {
@@ -90,8 +99,10 @@ impl PoolThread {
     /// Tombstones are let go of and do not count as picks: a job that joins or
     /// cancels what it spawned leaves any number of them, and if they used the
     /// picks up, the next job from outside would pile its own on top.
-    #[inline]
-    fn pick(&self) -> Option<Slot> {
+    ///
+    /// Inlined always: it is most of what a thread does between two jobs.
+    #[inline(always)]
+    pub(super) fn pick(&self) -> Option<Slot> {
         let picks = (self.picks.get() + 1) % FAIR_EVERY;
         const OLDEST: u32 = FAIR_EVERY / 2;
         loop {
@@ -108,6 +119,16 @@ impl PoolThread {
                 return Some(slot);
             }
             self.run(slot);
+        }
+    }
+
+    /// As [`PoolThread::pick`], of a pool that has been told something.
+    #[cold]
+    fn pick_under_orders(&self) -> Option<Slot> {
+        if self.scheduler.orders.has(Order::Lanes) {
+            self.pick_by_priority()
+        } else {
+            self.pick()
         }
     }
 
@@ -263,8 +284,10 @@ impl PoolThread {
     /// One look at everything outside this thread's own queues.
     pub(super) fn look_around(&self) -> Option<Slot> {
         self.pick_call()
+            .or_else(|| self.pick_high())
             .or_else(|| self.refill())
             .or_else(|| self.steal())
+            .or_else(|| self.pick_low())
     }
 
     /// The searcher found something: gives the credit back, and wakes the next
