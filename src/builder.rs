@@ -2,12 +2,14 @@
 
 use std::any::Any;
 use std::fmt;
+use std::time::Duration;
 
 use crate::config;
 use crate::crew::{Crew, Settings};
 use crate::error::BuildError;
+use crate::metrics::JobTimes;
 use crate::pool::Pool;
-use crate::scheduler::{Hooks, RejectedJob};
+use crate::scheduler::{Hooks, RejectedJob, Stall};
 #[cfg(feature = "thread-priority")]
 use crate::thread_priority::ThreadPriority;
 
@@ -49,6 +51,8 @@ impl PoolBuilder {
                 name: Box::new(|index| format!("windlass-{index}")),
                 stack_size: None,
                 max_substitutes: MAX_SUBSTITUTES,
+                times: JobTimes::Off,
+                stall_after: None,
                 #[cfg(feature = "thread-priority")]
                 priority: None,
             },
@@ -153,6 +157,52 @@ impl PoolBuilder {
     /// one line on stderr, and the closure is dropped.
     pub fn on_reject(mut self, hook: impl Fn(RejectedJob) + Send + Sync + 'static) -> Self {
         self.hooks.on_reject = Box::new(hook);
+        self
+    }
+
+    /// Of which jobs to take the time, for [`Pool::metrics`]. Default: of none, which
+    /// costs nothing.
+    pub fn job_times(mut self, times: JobTimes) -> Self {
+        self.threads.times = times;
+        self
+    }
+
+    /// Has jobs reported to [`on_stall`](Self::on_stall) that run for longer than this,
+    /// each once, within a quarter of the time after it is over. Such a job may be
+    /// slow, or wait for something that never comes; it runs on.
+    ///
+    /// A thread more, `windlass-watch`, looks a few times in that time while any job
+    /// runs, and sleeps while none does.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    ///
+    /// let (sender, stalls) = mpsc::channel();
+    /// let pool = windlass::Pool::builder()
+    ///     .stall_after(Duration::from_millis(20))
+    ///     .on_stall(move |stall| sender.send(stall).unwrap())
+    ///     .build()?;
+    /// let (go, wait) = mpsc::channel::<()>();
+    /// let slow = pool.job().name("thumbnail").spawn(move || wait.recv().is_err());
+    /// let stall = stalls.recv()?; // the job "thumbnail" has been running for 20.3ms on windlass-0
+    /// assert_eq!(stall.job_name(), Some("thumbnail"));
+    /// # drop(go);
+    /// # slow.join()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stall_after(mut self, limit: Duration) -> Self {
+        self.threads.stall_after = Some(limit);
+        self
+    }
+
+    /// Gets each report of a job that runs for longer than
+    /// [`stall_after`](Self::stall_after), and of a thread that waits inside a job and
+    /// finds no substitute (see [`max_substitutes`](Self::max_substitutes)), the latter
+    /// once until there is one again. A panic in it is caught. Default: one line on
+    /// stderr.
+    pub fn on_stall(mut self, hook: impl Fn(Stall) + Send + Sync + 'static) -> Self {
+        self.hooks.on_stall = Box::new(hook);
         self
     }
 

@@ -7,9 +7,10 @@ use std::{fmt, io};
 
 use crate::config;
 use crate::error::{ResizeError, StillRunning};
+use crate::metrics::JobTimes;
 use crate::scheduler::{Berth, Hooks, Scheduler};
 use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Arc, Mutex, OnceLock, block_until, thread_local};
+use crate::sync::{Arc, Mutex, OnceLock, Parker, block_until, thread_local};
 use crate::util::{catch, discard};
 
 /// Threads that were to be started and were not.
@@ -61,6 +62,9 @@ pub(crate) struct Settings {
     pub(crate) stack_size: Option<usize>,
     /// How many threads there may be in place of others that wait.
     pub(crate) max_substitutes: usize,
+    pub(crate) times: JobTimes,
+    /// For how long a job may run before it is reported.
+    pub(crate) stall_after: Option<Duration>,
     #[cfg(feature = "thread-priority")]
     pub(crate) priority: Option<crate::thread_priority::ThreadPriority>,
 }
@@ -137,7 +141,7 @@ impl Crew {
         settings: Settings,
         hooks: Hooks,
     ) -> Result<(Self, Option<Shortfall>), io::Error> {
-        let max_substitutes = settings.max_substitutes;
+        let (max_substitutes, times) = (settings.max_substitutes, settings.times);
         let quarters = Arc::new(Quarters {
             settings,
             gate: OnceLock::new(),
@@ -149,7 +153,7 @@ impl Crew {
             let quarters = Arc::clone(&quarters);
             move |index, berth: &Berth| quarters.start_thread(index, berth)
         };
-        let scheduler = Scheduler::new(hooks, max_substitutes, Box::new(enlist));
+        let scheduler = Scheduler::new(hooks, times, max_substitutes, Box::new(enlist));
         let manned = scheduler.man(count);
         let started = scheduler.num_threads();
         let shortfall = match manned {
@@ -161,6 +165,9 @@ impl Crew {
             }),
             Ok(()) => None,
         };
+        if let Some(limit) = quarters.settings.stall_after {
+            quarters.start_watcher(&scheduler, limit);
+        }
         assert!(quarters.gate.set(()).is_ok(), "the gate is opened once");
         let crew = Self {
             scheduler,
@@ -282,6 +289,27 @@ impl Quarters {
                 self.gangway.leave(index);
                 Err(error)
             }
+        }
+    }
+
+    /// Starts the thread that watches the others. It does not pass the gangway: it
+    /// ends when they have.
+    fn start_watcher(&self, scheduler: &Arc<Scheduler>, limit: Duration) {
+        let name = String::from("windlass-watch");
+        let body = {
+            let scheduler = Arc::clone(scheduler);
+            move || {
+                let parker = Arc::new(Parker::new(thread::current()));
+                scheduler.watch(limit, parker);
+            }
+        };
+        match spawn_thread(name.clone(), None, body) {
+            Ok(handle) => self.members.lock().push(Member {
+                index: usize::MAX,
+                name,
+                handle,
+            }),
+            Err(error) => eprintln!("windlass: {name} could not be started: {error}"),
         }
     }
 

@@ -7,7 +7,9 @@ use crate::cancel::CancelToken;
 use crate::handle::JoinHandle;
 use crate::job::{HandleEnd, Reason, Slot, new_cell};
 use crate::priority::Priority;
+use crate::scheduler::NamedJob;
 use crate::spawner::Spawner;
+use crate::sync::Arc;
 use crate::timer::Timed;
 
 /// A job that is being put together; see [`Pool::job`](crate::Pool::job).
@@ -18,6 +20,7 @@ pub struct JobBuilder {
     timeout: Option<Duration>,
     tokens: Vec<CancelToken>,
     priority: Priority,
+    name: Option<Arc<str>>,
 }
 
 impl Spawner {
@@ -30,6 +33,7 @@ impl Spawner {
             timeout: None,
             tokens: Vec::new(),
             priority: Priority::Normal,
+            name: None,
         }
     }
 }
@@ -101,13 +105,20 @@ impl JobBuilder {
         self
     }
 
+    /// What to call the job in reports of it; see
+    /// [`PoolBuilder::stall_after`](crate::PoolBuilder::stall_after).
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into());
+        self
+    }
+
     /// Hands `f` over, as [`Pool::spawn`](crate::Pool::spawn) does.
     pub fn spawn<F, T>(mut self, f: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        if self.deadline.is_none() && self.timeout.is_none() {
+        if self.deadline.is_none() && self.timeout.is_none() && self.name.is_none() {
             let (job, end) = new_cell(f);
             self.adopt(&end);
             return self.submit(Slot::with_handle(job), end);
@@ -115,9 +126,12 @@ impl JobBuilder {
         let at = self
             .deadline
             .and_then(|limit| Instant::now().checked_add(limit));
-        let (timed, timeout) = (Timed::new(), self.timeout.take());
+        let is_timed = self.deadline.is_some() || self.timeout.is_some();
+        let timed = is_timed.then(Timed::new);
+        let (timeout, name) = (self.timeout.take(), self.name.take());
         let (job, end) = new_cell(move || {
-            if let Some(limit) = timeout {
+            let _named = name.map(NamedJob::enter);
+            if let (Some(limit), Some(timed)) = (timeout, &timed) {
                 timed.limit_current(limit);
             }
             let result = f();
@@ -154,6 +168,8 @@ impl JobBuilder {
 impl fmt::Debug for JobBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobBuilder")
+            .field("name", &self.name)
+            .field("priority", &self.priority)
             .field("deadline", &self.deadline)
             .field("timeout", &self.timeout)
             .field("tokens", &self.tokens)

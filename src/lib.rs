@@ -88,7 +88,8 @@
 //! # The fifth rung: steer a job
 //! [`Pool::job`] says more about a job than its closure: a [`CancelToken`], a
 //! deadline until which it must start, a timeout while it runs, a [`Priority`]. A job asks
-//! [`checkpoint`] whether it is to stop. A [`JobSet`] is awaited and cancelled
+//! [`checkpoint`] whether it is to stop. [`Pool::metrics`] tells what has become of the
+//! jobs. A [`JobSet`] is awaited and cancelled
 //! together; [`Pool::limit`], [`Pool::serial`] and [`Pool::latest`] are parts of a
 //! pool for jobs that must not have all of it.
 //!
@@ -192,6 +193,7 @@ pub use self::job_set::{JobSet, JoinNext};
 #[cfg(unix)]
 pub use self::main_loop::Pollable;
 pub use self::main_loop::{KeepAlive, MainLoop, MessageSource, Remote, SourceId};
+pub use self::metrics::{Histogram, JobTimes, Metrics, ThreadMetrics};
 pub use self::pool::{Pool, Shutdown, current_thread_index};
 pub use self::port::{
     Closed, Iter, MessageStream, Port, PostError, PostFuture, RecvError, RecvFuture,
@@ -199,7 +201,7 @@ pub use self::port::{
 };
 pub use self::priority::Priority;
 pub use self::progress::{Progress, ProgressBuilder, ProgressHandle};
-pub use self::scheduler::RejectedJob;
+pub use self::scheduler::{RejectedJob, Stall};
 pub use self::spawner::Spawner;
 #[cfg(feature = "thread-priority")]
 pub use self::thread_priority::ThreadPriority;

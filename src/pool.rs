@@ -14,6 +14,7 @@ use crate::environment::{Environment, environment_methods};
 use crate::error::{BuildError, ResizeError, StillRunning};
 use crate::handle::JoinHandle;
 use crate::job_builder::JobBuilder;
+use crate::metrics::Metrics;
 use crate::scheduler::current_index;
 use crate::spawner::Spawner;
 use crate::sync::Arc;
@@ -288,18 +289,26 @@ impl Pool {
         self.shortfall.as_ref()
     }
 
+    /// What the pool has done and is doing: how many jobs wait, run and have ended, and
+    /// how, and if [asked for](crate::PoolBuilder::job_times) how long they waited and
+    /// ran. Takes microseconds, and holds nobody up.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.spawner.metrics()
+    }
+
     /// How many panics went to [`on_panic`](crate::PoolBuilder::on_panic): those
     /// that no handle saw.
     #[must_use]
     pub fn panic_count(&self) -> u64 {
-        self.spawner.scheduler.counters().panicked()
+        self.spawner.scheduler.counters().unhandled()
     }
 
     /// How many fire-and-forget jobs went to
     /// [`on_reject`](crate::PoolBuilder::on_reject).
     #[must_use]
     pub fn rejected_count(&self) -> u64 {
-        self.spawner.scheduler.counters().rejected()
+        self.spawner.scheduler.counters().undelivered()
     }
 
     /// Whether the pool was shut down. Once `true`, it stays so.

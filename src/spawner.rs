@@ -6,6 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use crate::environment::{Environment, environment_methods};
 use crate::handle::JoinHandle;
 use crate::job::{HandleEnd, Reason, Slot, new_cell};
+use crate::metrics::Metrics;
 use crate::priority::Priority;
 use crate::scheduler::{Scheduler, current_scheduler};
 use crate::sync::Arc;
@@ -119,6 +120,13 @@ impl Spawner {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.scheduler.is_closed()
+    }
+
+    /// What the pool has done and is doing. See
+    /// [`Pool::metrics`](crate::Pool::metrics).
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.scheduler.metrics()
     }
 
     /// How many threads the pool has.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::CancelHandle;
 use crate::error::JoinError;
 use crate::job::{Completion, HandleEnd, Reason};
-use crate::scheduler::{PoolId, clear_tombstones};
+use crate::scheduler::{PoolId, clear_tombstones, count_claimed};
 use crate::sync::{Arc, block_until, spin_for};
 
 /// The way back from one job: wait for its result, look for it, or await it on
@@ -226,7 +226,7 @@ impl<T> JoinHandle<T> {
     pub(crate) fn run_unstarted(&mut self) -> bool {
         let ran = self.end.run_unstarted();
         if ran {
-            clear_tombstones();
+            count_claimed();
         }
         ran
     }

@@ -32,6 +32,7 @@ use std::task::Waker;
 
 use super::state::{Ending, LetGo, Reason, State, Via};
 use crate::magazine;
+use crate::metrics::{self, Event};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::thread_local;
 use crate::util::{PanicPayload, catch, discard};
@@ -131,6 +132,9 @@ where
             let _running = Running::enter(cell);
             catch(closure)
         };
+        if outcome.is_err() {
+            metrics::note(Event::Panicked);
+        }
         // SAFETY: as above; the closure is out, and the cell not yet resolved
         // by us, so that nobody else may touch the body.
         unsafe { Self::put_outcome(cell, outcome) };
@@ -287,6 +291,9 @@ impl RawCell {
         let mut orphan = Ok(());
         let mut ending = state.end(via, has_outcome);
         if ending == Ending::DropOutcome {
+            if state.was_refused(Reason::TimedOut) {
+                metrics::note(Event::TimedOut);
+            }
             // SAFETY: nobody will read it (the handle is gone, or was told a
             // reason), and the caller is the claimer: rule 4.
             orphan = unsafe { self.drop_outcome() };

@@ -17,6 +17,7 @@ use std::task::{Poll, Waker};
 
 use super::cell::{RawCell, current};
 use super::state::{Claim, Ending, LetGo, Look, Reason, Registration, Via};
+use crate::metrics::{self, Event};
 use crate::util::{PanicPayload, catch, discard};
 
 /// How a job ended, as its handle reads it.
@@ -67,8 +68,11 @@ impl CellJob {
         match state.claim_for_slot() {
             // SAFETY: the claim above succeeded.
             Claim::Run => unsafe { cell.run(Via::Slot) },
-            // SAFETY: whoever claimed it left it to the slot's end, which is this.
-            Claim::Drop => unsafe { cell.drop_left() },
+            Claim::Drop => {
+                metrics::note(Event::Expired);
+                // SAFETY: whoever claimed it left it to the slot's end, which is this.
+                unsafe { cell.drop_left() }
+            }
             Claim::Tombstone => {
                 if state.slot_gone() == LetGo::Free {
                     // SAFETY: that was the last hold.
@@ -84,6 +88,12 @@ impl CellJob {
     pub(crate) fn is_tombstone(&self) -> bool {
         // SAFETY: the slot's hold is this value's.
         unsafe { self.cell.state() }.is_tombstone()
+    }
+
+    /// Whether it was cancelled before it started.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        // SAFETY: the slot's hold is this value's.
+        unsafe { self.cell.state() }.was_refused(Reason::Cancelled)
     }
 
     /// Resolves the job with `reason`, unless it was claimed before. The

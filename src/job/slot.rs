@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use super::ends::CellJob;
 use super::state::Reason;
+use crate::metrics::{self, Event};
 use crate::sync::Arc;
 use crate::util::{PanicPayload, catch};
 
@@ -33,6 +34,11 @@ pub(crate) struct Slot {
 }
 
 const _: () = assert!(size_of::<usize>() != 8 || size_of::<Slot>() == 64);
+
+/// Where in the space the time is noted.
+const STAMP_AT: usize = size_of::<Space>() - size_of::<Instant>();
+
+const _: () = assert!(STAMP_AT.is_multiple_of(align_of::<Instant>()));
 
 /// What became of a refused job.
 pub(crate) enum Verdict {
@@ -57,6 +63,10 @@ struct VTable {
     run: unsafe fn(*mut Space) -> Result<(), PanicPayload>,
     drop: unsafe fn(*mut Space),
     kind: Kind,
+    /// Whether the last words of the space hold when the job was handed over.
+    is_stamped: bool,
+    /// The same with that, if the value leaves room for it.
+    stamped: Option<&'static VTable>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,7 +94,11 @@ impl<F: FnOnce() + Send + 'static> Work for Detached<F> {
 
     #[inline]
     fn run(self) -> Result<(), PanicPayload> {
-        catch(self.0)
+        let result = catch(self.0);
+        if result.is_err() {
+            metrics::note(Event::Panicked);
+        }
+        result
     }
 }
 
@@ -109,9 +123,10 @@ impl Work for PunctualJob {
     const KIND: Kind = Kind::Handle;
 
     fn run(self) -> Result<(), PanicPayload> {
-        if Instant::now() < self.deadline {
+        if Instant::now() < self.deadline || self.job.is_tombstone() {
             self.job.run()
         } else {
+            metrics::note(Event::Expired);
             self.job.refuse(Reason::Expired)
         }
     }
@@ -183,16 +198,55 @@ impl Slot {
         unsafe { (slot.vtable.run)(&raw mut slot.space) }
     }
 
+    /// Whether it is a job, and not the turn of something else.
+    pub(crate) fn is_job(&self) -> bool {
+        self.vtable.kind != Kind::Turn
+    }
+
+    /// Notes when the job was handed over, if there is room for it beside the
+    /// closure.
+    pub(crate) fn stamp(&mut self, now: Instant) {
+        if let Some(stamped) = self.vtable.stamped {
+            // SAFETY: the value ends before `STAMP_AT`, and an `Instant` fits from
+            // there to the end of the space.
+            let place = unsafe { self.space.as_mut_ptr().byte_add(STAMP_AT) };
+            // SAFETY: as above; the offset is aligned for it.
+            unsafe { place.cast::<Instant>().write(now) };
+            self.vtable = stamped;
+        }
+    }
+
+    /// When the job was handed over, if that was noted.
+    #[inline]
+    pub(crate) fn stamped_at(&self) -> Option<Instant> {
+        if !self.vtable.is_stamped {
+            return None;
+        }
+        // SAFETY: the offset lies in the space.
+        let place = unsafe { self.space.as_ptr().byte_add(STAMP_AT) };
+        // SAFETY: `stamp` has written it there when it changed the vtable.
+        Some(unsafe { place.cast::<Instant>().read() })
+    }
+
     /// Whether there is nothing left to run: the job was claimed elsewhere.
     #[inline]
     pub(crate) fn is_tombstone(&self) -> bool {
+        self.cell_job().is_some_and(CellJob::is_tombstone)
+    }
+
+    /// Whether it is a job with a handle that was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cell_job().is_some_and(CellJob::is_cancelled)
+    }
+
+    #[inline]
+    fn cell_job(&self) -> Option<&CellJob> {
         if self.vtable.kind != Kind::Handle {
-            return false;
+            return None;
         }
         // SAFETY: all of this kind begin with a `CellJob`, and are small enough
         // to lie in the space itself.
-        let job = unsafe { &*self.space.as_ptr().cast::<CellJob>() };
-        job.is_tombstone()
+        Some(unsafe { &*self.space.as_ptr().cast::<CellJob>() })
     }
 
     /// Tells the job's handle that it will not run, if it has one.
@@ -249,6 +303,20 @@ impl<W: Work> OfType<W> {
         run: Self::run,
         drop: Self::drop,
         kind: W::KIND,
+        is_stamped: false,
+        stamped: if size_of::<W>() <= STAMP_AT {
+            Some(&Self::STAMPED)
+        } else {
+            None
+        },
+    };
+
+    const STAMPED: VTable = VTable {
+        run: Self::run,
+        drop: Self::drop,
+        kind: W::KIND,
+        is_stamped: true,
+        stamped: None,
     };
 
     /// Safety: see [`VTable`]; the space holds a `W`.

@@ -40,12 +40,13 @@ impl Absentee for PoolThread {
             return;
         }
         let scheduler = &self.scheduler;
+        self.stats.end_busy(scheduler.born.elapsed());
         scheduler.idle.leave_for_a_wait();
         // Partner: the fence in `Scheduler::notice`.
         fence(Ordering::SeqCst);
         let idle = scheduler.idle.load();
         if idle.nobody_sleeps() {
-            scheduler.enlist_substitute();
+            scheduler.enlist_substitute(self.index);
         } else if !broken(Mutant::AbsentUnseen) && scheduler.work_visible() {
             scheduler.wake_one();
         }
@@ -56,6 +57,7 @@ impl Absentee for PoolThread {
         if self.absences.get() > 0 {
             return;
         }
+        self.stats.begin_busy(self.scheduler.born.elapsed());
         let idle = self.scheduler.idle.back_from_a_wait();
         if self.scheduler.idle.is_crowded(idle) {
             self.scheduler.orders.give(Order::Crowded);

@@ -21,7 +21,7 @@ use super::orders::Order;
 use super::{Hooks, RejectedJob, Scheduler};
 use crate::job::{Reason, Slot, Verdict};
 use crate::sync::deque::Steal;
-use crate::sync::spin_loop;
+use crate::sync::{Ordering, fence, spin_loop};
 use crate::util::PanicPayload;
 
 impl Scheduler {
@@ -70,6 +70,12 @@ impl Scheduler {
         for seat in self.seats.iter() {
             seat.unpark();
         }
+        // Partner: the fence in `watch`. Either this sees the watcher, or that one the
+        // exit.
+        fence(Ordering::SeqCst);
+        if let Some(watch) = self.watch.get() {
+            watch.end();
+        }
     }
 
     /// Empties all queues, refusing each job. Any thread may do it.
@@ -97,11 +103,18 @@ impl Scheduler {
 
     /// Refuses one job: its handle says so, or the hook is given the job.
     pub(crate) fn refuse(&self, slot: Slot, reason: Reason) {
+        if slot.is_job() && !slot.is_tombstone() {
+            match reason {
+                Reason::Cancelled => self.counters.count_cancelled(),
+                Reason::Expired => self.counters.count_expired(),
+                _ => self.counters.count_refused(),
+            }
+        }
         match slot.refuse(reason) {
             Verdict::Told(Ok(())) => {}
             Verdict::Told(Err(payload)) => self.report_panic(payload),
             Verdict::Untold(slot) => {
-                self.counters.count_rejected();
+                self.counters.count_undelivered();
                 let job = RejectedJob::new(slot, reason);
                 self.run_hook(|hooks| (hooks.on_reject)(job));
             }
@@ -110,7 +123,7 @@ impl Scheduler {
 
     /// A panic that no handle will see.
     pub(crate) fn report_panic(&self, payload: PanicPayload) {
-        self.counters.count_panicked();
+        self.counters.count_unhandled();
         self.run_hook(|hooks| (hooks.on_panic)(payload));
     }
 

@@ -5,6 +5,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use super::{PoolThread, Scheduler};
+use crate::metrics;
 use crate::sync::absence::{self, Absentee};
 use crate::sync::{Arc, Parker, thread, thread_local};
 
@@ -27,8 +28,10 @@ impl PoolThread {
         assert!(this.parker.set(parker).is_ok(), "a thread lives once");
         set(Some(Rc::clone(&this)));
         absence::tell(Some(Rc::clone(&this) as Rc<dyn Absentee>));
+        metrics::tell(Some(Arc::clone(&this.stats)));
         scheduler.run_hook(|hooks| (hooks.on_thread_start)(index));
         this.work();
+        metrics::tell(None);
         absence::tell(None);
         set(None);
         super::states::clear(|payload| scheduler.report_panic(payload));
@@ -89,6 +92,23 @@ pub(crate) fn clear_tombstones() {
     if let Some(thread) = current(Rc::clone) {
         thread.clear_tombstones();
     }
+}
+
+/// As [`clear_tombstones`], after the claimed job has run.
+pub(crate) fn count_claimed() {
+    if let Some(thread) = current(Rc::clone) {
+        thread.stats.count_end();
+        thread.clear_tombstones();
+    }
+}
+
+/// The job that runs here has this name; the one before it, if it is a pool thread.
+pub(super) fn swap_job(name: Option<Arc<str>>) -> Option<Arc<str>> {
+    current(|thread| {
+        let mut job = thread.scheduler.seats[thread.index].job.lock();
+        std::mem::replace(&mut *job, name)
+    })
+    .flatten()
 }
 
 impl Scheduler {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Stall;
 use crate::job::{Reason, Slot};
 use crate::util::{PanicPayload, payload_message};
 
@@ -12,6 +13,7 @@ pub(crate) struct Hooks {
     pub(crate) on_thread_stop: Box<dyn Fn(usize) + Send + Sync>,
     pub(crate) on_panic: Box<dyn Fn(PanicPayload) + Send + Sync>,
     pub(crate) on_reject: Box<dyn Fn(RejectedJob) + Send + Sync>,
+    pub(crate) on_stall: Box<dyn Fn(Stall) + Send + Sync>,
 }
 
 impl Default for Hooks {
@@ -24,6 +26,7 @@ impl Default for Hooks {
                 eprintln!("windlass: nobody handled this: {text}");
             }),
             on_reject: Box::new(|job| eprintln!("windlass: {job}")),
+            on_stall: Box::new(|stall| eprintln!("windlass: {stall}")),
         }
     }
 }

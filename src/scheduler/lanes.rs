@@ -111,7 +111,7 @@ fn take(queue: &Injector<Slot>) -> Option<Slot> {
 
 impl Scheduler {
     /// As [`Scheduler::submit`], for a job of any priority.
-    pub(crate) fn submit_at(&self, slot: Slot, priority: Priority) -> Result<bool, Slot> {
+    pub(crate) fn submit_at(&self, mut slot: Slot, priority: Priority) -> Result<bool, Slot> {
         let lane = match priority {
             Priority::Normal => return self.submit(slot),
             Priority::High => &self.lanes.high,
@@ -120,6 +120,7 @@ impl Scheduler {
         if !self.is_open_here() {
             return Err(slot);
         }
+        self.stamp(&mut slot);
         // Before the push, whose fence is the sleepers' partner for both.
         if !self.orders.has(Order::Lanes) {
             self.orders.give(Order::Lanes);
@@ -156,7 +157,7 @@ impl PoolThread {
             if !slot.is_tombstone() {
                 return Some(slot);
             }
-            self.run(slot);
+            self.let_go(slot);
         }
     }
 

@@ -16,6 +16,8 @@
 //! | [`residents`] | what must be told of the pool's end without being a job |
 //! | [`states`] | values that each thread has one of |
 //! | [`closing`] | closing, throwing the backlog away, the last thread out |
+//! | [`report`] | what the pool has done, and how long its jobs take |
+//! | [`watch`], [`stall`] | jobs that run for too long are reported |
 //! | [`current`] | which pool thread this is |
 //! | [`hooks`] | what users hang in: thread start and stop, panics, rejected jobs |
 //!
@@ -44,16 +46,21 @@ mod idle;
 mod lanes;
 mod orders;
 mod pool_thread;
+mod report;
 mod residents;
 mod roster;
 mod search;
 mod seats;
+mod stall;
 mod states;
 mod submit;
 mod time_slice;
+mod watch;
 
 #[cfg(all(test, loom))]
 mod models;
+
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
@@ -64,22 +71,26 @@ use self::residents::Residents;
 use self::roster::Roster;
 use self::search::SpinBudget;
 use self::seats::Seats;
+use self::watch::Watch;
 use crate::environment::Environment;
 use crate::job::Slot;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, JobTimes};
 use crate::port::Hub;
 use crate::sync::deque::{Injector, Worker};
-use crate::sync::{Arc, Ordering};
+use crate::sync::{Arc, OnceLock, Ordering};
 
 pub(crate) use self::current::{
-    PoolId, clear_tombstones, current_index, current_is_discarding, current_scheduler,
+    PoolId, clear_tombstones, count_claimed, current_index, current_is_discarding,
+    current_scheduler,
 };
 pub(crate) use self::hooks::Hooks;
 pub use self::hooks::RejectedJob;
 pub(crate) use self::pool_thread::PoolThread;
 pub(crate) use self::residents::{Resident, Sweep};
 pub(crate) use self::roster::{Berth, Enlist};
+pub use self::stall::Stall;
 pub(crate) use self::states::{StateKey, forget_state};
+pub(crate) use self::watch::NamedJob;
 
 /// What the threads of one pool, and everybody who hands it jobs, share.
 ///
@@ -99,6 +110,11 @@ pub(crate) struct Scheduler {
     environment: Environment,
     hub: Hub,
     roster: Roster,
+    times: JobTimes,
+    /// Set by the watcher, if there is one.
+    watch: OnceLock<Watch>,
+    /// When the pool was built.
+    born: Instant,
 }
 
 /// A thread's own ends of its queues.
@@ -120,7 +136,12 @@ impl Queues {
 
 impl Scheduler {
     /// A scheduler without threads; `enlist` is what starts one.
-    pub(crate) fn new(hooks: Hooks, max_substitutes: usize, enlist: Box<Enlist>) -> Arc<Self> {
+    pub(crate) fn new(
+        hooks: Hooks,
+        times: JobTimes,
+        max_substitutes: usize,
+        enlist: Box<Enlist>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             injector: CachePadded::new(Injector::new()),
             lanes: Lanes::new(),
@@ -134,6 +155,9 @@ impl Scheduler {
             environment: Environment::new(),
             hub: Hub::new(),
             roster: Roster::new(max_substitutes, enlist),
+            times,
+            watch: OnceLock::new(),
+            born: Instant::now(),
         })
     }
 

@@ -14,6 +14,7 @@ use loom::thread;
 use super::orders::Order;
 use super::{Berth, Hooks, Scheduler, clear_tombstones};
 use crate::job::{Completion, HandleEnd, Reason, Slot, new_cell};
+use crate::metrics::JobTimes;
 use crate::priority::Priority;
 use crate::sync::absence::absent;
 use crate::sync::mutant::{self, Mutant};
@@ -60,7 +61,7 @@ fn model_with_spares<B>(
                 Ok(())
             }
         };
-        let scheduler = Scheduler::new(Hooks::silent(), spares, Box::new(enlist));
+        let scheduler = Scheduler::new(Hooks::silent(), JobTimes::Off, spares, Box::new(enlist));
         scheduler.man(all).unwrap();
         scheduler.set_model_target(threads);
         if mutant::any() {

@@ -9,6 +9,7 @@ use super::roster::KEEP_ALIVE;
 use super::time_slice::TimeSlice;
 use super::{Queues, Scheduler};
 use crate::job::{Reason, Slot};
+use crate::metrics::{Event, ThreadStats};
 use crate::port::Batch;
 use crate::sync::deque::Steal;
 use crate::sync::mutant::{Mutant, broken};
@@ -31,6 +32,7 @@ pub(crate) struct PoolThread {
     /// Where the next round over the siblings begins.
     victim: Cell<usize>,
     pub(super) time_slice: TimeSlice,
+    pub(super) stats: Arc<ThreadStats>,
     /// Set when the thread begins to live.
     pub(super) parker: OnceCell<Arc<Parker>>,
     /// Waits of this thread inside a job: the one it parks in, and those around it.
@@ -43,7 +45,9 @@ pub(crate) struct PoolThread {
 
 impl PoolThread {
     pub(super) fn new(scheduler: Arc<Scheduler>, index: usize, queues: Queues) -> Self {
+        let stats = Arc::clone(&scheduler.seats[index].stats);
         Self {
+            stats,
             scheduler,
             index,
             queues,
@@ -60,6 +64,7 @@ impl PoolThread {
 
     /// Runs jobs until the pool is closed and empty, or the thread is to leave.
     pub(super) fn work(&self) {
+        self.start_working();
         loop {
             let mut lies = false;
             let slot = if self.scheduler.orders.are_none() {
@@ -88,8 +93,24 @@ impl PoolThread {
     /// Runs one job; a panic that no handle will see goes to the hook.
     pub(super) fn run(&self, slot: Slot) {
         if self.scheduler.is_discarding() {
-            self.scheduler.refuse(slot, Reason::Cancelled);
-        } else if let Err(payload) = slot.run() {
+            return self.scheduler.refuse(slot, Reason::Cancelled);
+        }
+        let result = match slot.stamped_at() {
+            None => slot.run(),
+            Some(handed_over) => self.run_timed(slot, handed_over),
+        };
+        self.stats.count_end();
+        if let Err(payload) = result {
+            self.scheduler.report_panic(payload);
+        }
+    }
+
+    /// Lets go of a tombstone.
+    pub(super) fn let_go(&self, slot: Slot) {
+        if slot.is_cancelled() {
+            self.stats.count(Event::Cancelled);
+        }
+        if let Err(payload) = slot.run() {
             self.scheduler.report_panic(payload);
         }
     }
@@ -118,7 +139,7 @@ impl PoolThread {
                 self.picks.set(picks);
                 return Some(slot);
             }
-            self.run(slot);
+            self.let_go(slot);
         }
     }
 
@@ -143,7 +164,7 @@ impl PoolThread {
                 self.notice_batch();
                 return;
             }
-            self.run(slot);
+            self.let_go(slot);
         }
     }
 
@@ -215,6 +236,7 @@ impl PoolThread {
                     Steal::Success(slot) => {
                         // Where there was more than one, there may be more.
                         self.victim.set(victim);
+                        self.stats.count_steal();
                         self.notice_batch();
                         return Some(slot);
                     }
@@ -250,6 +272,7 @@ impl PoolThread {
         let scheduler = &*self.scheduler;
         let mut credit = !lies && scheduler.idle.start_searching();
         let mut spin = scheduler.spin.start();
+        self.stop_working(spin.idle_since());
         loop {
             if !lies {
                 // Without the credit one look around is all: somebody else spins.
@@ -259,6 +282,7 @@ impl PoolThread {
                     self.look_around()
                 };
                 if let Some(slot) = found {
+                    self.start_working();
                     if credit {
                         self.hand_search_on();
                     }
@@ -324,6 +348,7 @@ impl PoolThread {
         }
         let seat = &scheduler.seats[self.index];
         seat.asleep.store(true, Ordering::Relaxed);
+        self.stats.count_park();
         // A thread that was started too late is not unparked.
         if !scheduler.idle.load().has_exited() {
             self.park();

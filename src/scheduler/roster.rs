@@ -25,9 +25,10 @@ use std::io;
 use std::time::Duration;
 
 use super::orders::Order;
-use super::{PoolThread, Queues, Scheduler};
+use super::{PoolThread, Queues, Scheduler, Stall};
 use crate::job::Reason;
-use crate::sync::{Arc, AtomicUsize, ModelledMutex, Mutex, Ordering, fence};
+use crate::metrics::JobTimes;
+use crate::sync::{Arc, AtomicUsize, ModelledMutex, Mutex, Ordering, ReportFlag, fence, thread};
 use crate::util::limits::MAX_THREADS;
 
 /// How long a thread that nobody needs sleeps before it leaves.
@@ -50,6 +51,8 @@ pub(super) struct Roster {
     /// The queues of the seats that are vacant, by index.
     vacant: ModelledMutex<Vec<Option<Queues>>>,
     enlist: Box<Enlist>,
+    /// There was no substitute to be had the last time. Relaxed: for reports.
+    is_short: ReportFlag,
 }
 
 impl Roster {
@@ -60,6 +63,7 @@ impl Roster {
             max_substitutes,
             vacant: ModelledMutex::new(Vec::new()),
             enlist,
+            is_short: ReportFlag::new(false),
         }
     }
 
@@ -121,12 +125,23 @@ impl Scheduler {
     /// A thread waits inside a job, and none is asleep that could run in its place:
     /// starts one, if there may be more and the system gives one.
     #[cold]
-    pub(super) fn enlist_substitute(self: &Arc<Self>) {
+    pub(super) fn enlist_substitute(self: &Arc<Self>, index: usize) {
         let most = self.num_threads() + self.roster.max_substitutes;
-        if self.roster.aboard() < most {
+        let is_allowed = self.roster.aboard() < most;
+        if is_allowed {
             self.orders.clear(Order::Dismiss);
-            // Without one the wait is what it was before: a thread less.
-            let _ = self.enlist(most);
+        }
+        if is_allowed && self.enlist(most).is_ok() {
+            self.counters.count_substitute();
+            self.roster.is_short.store(false, Ordering::Relaxed);
+        } else if self.roster.max_substitutes > 0
+            && !self.roster.is_short.swap(true, Ordering::Relaxed)
+        {
+            // The pool has a thread less for as long as the wait lasts. Said once, until
+            // there is a substitute again.
+            let thread = thread::current();
+            let name = thread.name().unwrap_or_default().to_owned();
+            self.report_stall(Stall::no_substitute(index, name));
         }
     }
 
@@ -201,7 +216,10 @@ impl Scheduler {
                 }
                 None => {
                     vacant.push(None);
-                    (vacant.len() - 1, self.seats.add())
+                    (
+                        vacant.len() - 1,
+                        self.seats.add(self.times != JobTimes::Off),
+                    )
                 }
             };
             self.set_aboard(aboard + 1);

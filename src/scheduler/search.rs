@@ -65,6 +65,10 @@ pub(super) struct Spin {
 }
 
 impl Spin {
+    pub(super) fn idle_since(&self) -> Instant {
+        self.idle_since
+    }
+
     /// Whether to go on spinning; offers the processor to others now and then.
     fn goes_on(&mut self) -> bool {
         if !SPINS || self.budget.is_zero() || self.idle_since.elapsed() >= self.budget {

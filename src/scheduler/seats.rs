@@ -17,9 +17,12 @@ use crossbeam_utils::CachePadded;
 
 use super::Queues;
 use crate::job::Slot;
+use crate::metrics::ThreadStats;
 use crate::port::Queue;
 use crate::sync::deque::Stealer;
-use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, OnceLock, Ordering, Parker, ReportFlag};
+use crate::sync::{
+    Arc, AtomicBool, AtomicU32, AtomicUsize, Mutex, OnceLock, Ordering, Parker, ReportFlag,
+};
 use crate::util::limits::MAX_THREADS;
 
 /// Blocks enough for [`MAX_THREADS`] seats.
@@ -41,6 +44,9 @@ pub(super) struct Seat {
     pub(super) below: AtomicU32,
     /// For reports: the thread is parked, or as good as.
     pub(super) asleep: ReportFlag,
+    pub(super) stats: Arc<ThreadStats>,
+    /// The name of the job that runs here, if it has one.
+    pub(super) job: Mutex<Option<Arc<str>>>,
     /// The thread's, which it leaves here before it sleeps for the first time.
     pub(super) parker: ArcSwapOption<Parker>,
 }
@@ -69,7 +75,7 @@ impl Seats {
     }
 
     /// One more seat, and its thread's ends of its queues. One caller at a time.
-    pub(super) fn add(&self) -> Queues {
+    pub(super) fn add(&self, timed: bool) -> Queues {
         let index = self.len();
         assert!(index < MAX_THREADS, "as many seats as a pool can have");
         let queues = Queues::new();
@@ -80,6 +86,8 @@ impl Seats {
             vacant: AtomicBool::new(true),
             below: AtomicU32::new(0),
             asleep: ReportFlag::new(false),
+            job: Mutex::new(None),
+            stats: Arc::new(ThreadStats::new(timed)),
             parker: ArcSwapOption::empty(),
         };
         let (block, offset) = locate(index);
@@ -133,7 +141,7 @@ mod tests {
     fn seats_are_found_where_they_were_added() {
         let seats = Seats::new();
         for index in 0..40 {
-            seats.add();
+            seats.add(false);
             assert_eq!(seats.len(), index + 1);
             seats[index].below.store(index as u32, Ordering::Relaxed);
         }

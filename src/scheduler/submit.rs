@@ -23,6 +23,20 @@ impl Scheduler {
     /// the job back if the pool takes no more.
     #[inline]
     pub(crate) fn submit(&self, slot: Slot) -> Result<bool, Slot> {
+        if self.takes_times() {
+            return self.submit_stamped(slot);
+        }
+        self.submit_as_it_is(slot)
+    }
+
+    #[cold]
+    fn submit_stamped(&self, mut slot: Slot) -> Result<bool, Slot> {
+        self.stamp(&mut slot);
+        self.submit_as_it_is(slot)
+    }
+
+    #[inline]
+    fn submit_as_it_is(&self, slot: Slot) -> Result<bool, Slot> {
         match current::of(self) {
             Some(_) if self.is_discarding() => Err(slot),
             Some(thread) => {
@@ -106,6 +120,7 @@ impl Scheduler {
 
     fn wake(&self, unless: impl Fn(Idle) -> bool) -> bool {
         if let Some(seat) = self.idle.pick_sleeper(&self.seats, unless) {
+            self.counters.count_wake_up();
             self.seats[seat].unpark();
             return true;
         }

@@ -54,6 +54,9 @@ pub(crate) use real::*;
 /// looks at it.
 pub(crate) use std::sync::atomic::AtomicBool as ReportFlag;
 
+/// A counter that is only for reports.
+pub(crate) use std::sync::atomic::AtomicU64 as ReportCounter;
+
 /// A counter for a `static`, which loom's cannot be.
 pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;
 

@@ -28,6 +28,10 @@ impl Parker {
         }
     }
 
+    pub(crate) fn thread_name(&self) -> Option<&str> {
+        self.thread.name()
+    }
+
     /// Sleeps until `unpark` was called since the last `park`.
     pub(crate) fn park(&self) {
         while !self.take() {
