@@ -74,12 +74,24 @@ impl CellJob {
                 unsafe { cell.drop_left() }
             }
             Claim::Tombstone => {
-                if state.slot_gone() == LetGo::Free {
-                    // SAFETY: that was the last hold.
-                    unsafe { cell.free() };
-                }
+                metrics::note(Event::Nothing);
+                CellJob { cell }.let_go();
                 Ok(())
             }
+        }
+    }
+
+    /// Lets go of a tombstone.
+    pub(crate) fn let_go(self) {
+        let cell = ManuallyDrop::new(self).cell;
+        // SAFETY: the slot's hold is this value's.
+        let state = unsafe { cell.state() };
+        if state.was_refused(Reason::Cancelled) {
+            metrics::note(Event::Cancelled);
+        }
+        if state.slot_gone() == LetGo::Free {
+            // SAFETY: that was the last hold.
+            unsafe { cell.free() };
         }
     }
 
@@ -88,12 +100,6 @@ impl CellJob {
     pub(crate) fn is_tombstone(&self) -> bool {
         // SAFETY: the slot's hold is this value's.
         unsafe { self.cell.state() }.is_tombstone()
-    }
-
-    /// Whether it was cancelled before it started.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        // SAFETY: the slot's hold is this value's.
-        unsafe { self.cell.state() }.was_refused(Reason::Cancelled)
     }
 
     /// Resolves the job with `reason`, unless it was claimed before. The

@@ -234,9 +234,14 @@ impl Slot {
         self.cell_job().is_some_and(CellJob::is_tombstone)
     }
 
-    /// Whether it is a job with a handle that was cancelled.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.cell_job().is_some_and(CellJob::is_cancelled)
+    /// Lets go of a tombstone.
+    pub(crate) fn let_go(self) {
+        if self.is_tombstone() {
+            let slot = ManuallyDrop::new(self);
+            // SAFETY: tombstones are of the kind that begins with a `CellJob` and has
+            // nothing else to drop, and the slot is not used again.
+            unsafe { slot.space.as_ptr().cast::<CellJob>().read() }.let_go();
+        }
     }
 
     #[inline]

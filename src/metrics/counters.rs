@@ -60,8 +60,11 @@ counted! {
 pub(crate) enum Event {
     Panicked,
     Cancelled,
+    /// It was not started in time, and has not ended.
     Expired,
     TimedOut,
+    /// It was claimed by somebody else at the last moment, and has not ended here.
+    Nothing,
 }
 
 /// What one thread counts. Only it writes, with plain loads and stores.
@@ -70,7 +73,7 @@ pub(crate) struct ThreadStats {
     ended: ReportCounter,
     /// It is not asleep, and not looking for work.
     working: ReportFlag,
-    events: [ReportCounter; 4],
+    events: [ReportCounter; 5],
     steals: ReportCounter,
     parks: ReportCounter,
     /// Nanoseconds in jobs, up to `busy_since`.
@@ -127,7 +130,7 @@ impl ThreadStats {
         add(&self.ended, 1);
     }
 
-    pub(crate) fn count(&self, event: Event) {
+    fn count(&self, event: Event) {
         add(&self.events[event as usize], 1);
     }
 
@@ -167,7 +170,9 @@ impl ThreadStats {
     }
 
     pub(crate) fn ended(&self) -> u64 {
-        self.ended.load(Ordering::Relaxed)
+        // Those two are counted as anything is that a thread takes.
+        let void = self.events(Event::Expired) + self.events(Event::Nothing);
+        self.ended.load(Ordering::Relaxed).saturating_sub(void)
     }
 
     pub(crate) fn is_working(&self) -> bool {

@@ -47,11 +47,11 @@ pub struct Metrics {
     pub queued: usize,
     /// Threads that are in a job or a turn at this moment.
     pub running: usize,
-    /// Jobs and turns that have ended, those that panicked included.
+    /// Jobs and turns that have run to their end, those that panicked included.
     pub finished: u64,
     /// Jobs that panicked, whoever was told.
     pub panicked: u64,
-    /// Jobs that were cancelled before they started; counted when a thread comes to
+    /// Jobs that were cancelled before they started, counted when a thread comes to
     /// what is left of them.
     pub cancelled: u64,
     /// Jobs that were not started in time, counted as the cancelled ones.

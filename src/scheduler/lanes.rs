@@ -157,7 +157,7 @@ impl PoolThread {
             if !slot.is_tombstone() {
                 return Some(slot);
             }
-            self.let_go(slot);
+            slot.let_go();
         }
     }
 

@@ -9,7 +9,7 @@ use super::roster::KEEP_ALIVE;
 use super::time_slice::TimeSlice;
 use super::{Queues, Scheduler};
 use crate::job::{Reason, Slot};
-use crate::metrics::{Event, ThreadStats};
+use crate::metrics::ThreadStats;
 use crate::port::Batch;
 use crate::sync::deque::Steal;
 use crate::sync::mutant::{Mutant, broken};
@@ -105,16 +105,6 @@ impl PoolThread {
         }
     }
 
-    /// Lets go of a tombstone.
-    pub(super) fn let_go(&self, slot: Slot) {
-        if slot.is_cancelled() {
-            self.stats.count(Event::Cancelled);
-        }
-        if let Err(payload) = slot.run() {
-            self.scheduler.report_panic(payload);
-        }
-    }
-
     /// The next job that is at hand, in the order of the module's prose.
     ///
     /// Tombstones are let go of and do not count as picks: a job that joins or
@@ -139,7 +129,7 @@ impl PoolThread {
                 self.picks.set(picks);
                 return Some(slot);
             }
-            self.let_go(slot);
+            slot.let_go();
         }
     }
 
@@ -164,7 +154,7 @@ impl PoolThread {
                 self.notice_batch();
                 return;
             }
-            self.let_go(slot);
+            slot.let_go();
         }
     }
 
@@ -282,6 +272,10 @@ impl PoolThread {
                     self.look_around()
                 };
                 if let Some(slot) = found {
+                    if slot.is_tombstone() {
+                        slot.let_go();
+                        continue;
+                    }
                     self.start_working();
                     if credit {
                         self.hand_search_on();
