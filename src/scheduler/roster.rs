@@ -51,7 +51,7 @@ pub(super) struct Roster {
     /// The queues of the seats that are vacant, by index.
     vacant: ModelledMutex<Vec<Option<Queues>>>,
     enlist: Box<Enlist>,
-    /// There was no substitute to be had the last time. Relaxed: for reports.
+    /// There was no substitute to be had since the last one was. Relaxed: for reports.
     is_short: ReportFlag,
 }
 
@@ -92,7 +92,7 @@ impl Scheduler {
     pub(crate) fn man(self: &Arc<Self>, count: usize) -> Result<(), io::Error> {
         let mut result = Ok(());
         while result.is_ok() && self.roster.aboard() < count {
-            result = self.enlist(count);
+            result = self.enlist(count).map(drop);
         }
         let lock = self.roster.vacant.lock();
         self.set_target(self.roster.aboard().min(count));
@@ -110,7 +110,7 @@ impl Scheduler {
             let absent = self.idle.load().absent().min(self.roster.max_substitutes);
             let wanted = (count + absent).min(MAX_THREADS);
             while result.is_ok() && self.roster.aboard() < wanted {
-                result = self.enlist(wanted);
+                result = self.enlist(wanted).map(drop);
             }
         }
         if result.is_ok() {
@@ -126,17 +126,14 @@ impl Scheduler {
     /// starts one, if there may be more and the system gives one.
     #[cold]
     pub(super) fn enlist_substitute(self: &Arc<Self>, index: usize) {
-        let most = self.num_threads() + self.roster.max_substitutes;
-        let is_allowed = self.roster.aboard() < most;
-        if is_allowed {
-            self.orders.clear(Order::Dismiss);
+        if self.roster.max_substitutes == 0 {
+            return;
         }
-        if is_allowed && self.enlist(most).is_ok() {
+        let most = self.num_threads() + self.roster.max_substitutes;
+        self.orders.clear(Order::Dismiss);
+        if let Ok(true) = self.enlist(most) {
             self.counters.count_substitute();
-            self.roster.is_short.store(false, Ordering::Relaxed);
-        } else if self.roster.max_substitutes > 0
-            && !self.roster.is_short.swap(true, Ordering::Relaxed)
-        {
+        } else if !self.roster.is_short.swap(true, Ordering::Relaxed) {
             // The pool has a thread less for as long as the wait lasts. Said once, until
             // there is a substitute again.
             let thread = thread::current();
@@ -197,13 +194,13 @@ impl Scheduler {
         self.roster.vacant.lock()[index] = Some(queues);
     }
 
-    /// Starts one thread, unless there are `most` already.
-    fn enlist(self: &Arc<Self>, most: usize) -> io::Result<()> {
+    /// Starts one thread, unless there are `most` already; whether it did.
+    fn enlist(self: &Arc<Self>, most: usize) -> io::Result<bool> {
         let (index, queues) = {
             let mut vacant = self.roster.vacant.lock();
             let aboard = self.roster.aboard();
             if aboard >= most {
-                return Ok(());
+                return Ok(false);
             }
             let found = vacant.iter_mut().enumerate();
             let found = found
@@ -222,6 +219,7 @@ impl Scheduler {
                     )
                 }
             };
+            self.roster.is_short.store(false, Ordering::Relaxed);
             self.set_aboard(aboard + 1);
             self.seats[found.0].vacant.store(false, Ordering::Relaxed);
             found
@@ -240,7 +238,7 @@ impl Scheduler {
             self.refuse_calls(index, Reason::Closed);
             self.exit_if_over();
         }
-        started
+        started.map(|()| true)
     }
 
     /// Under the lock.
