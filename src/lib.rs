@@ -205,7 +205,7 @@ pub use self::scheduler::{RejectedJob, Stall};
 pub use self::spawner::Spawner;
 #[cfg(feature = "thread-priority")]
 pub use self::thread_priority::ThreadPriority;
-pub use self::view::{Latest, Limit};
+pub use self::view::{Keyed, Latest, Limit, ViewBuilder, ViewMetrics};
 pub use self::worker::{
     BoxError, CurrentWorker, DedicatedBuilder, Exit, Exited, Parent, Restart, Worker,
     WorkerBuilder, WorkerError, WorkerId, current_worker, is_main_thread,

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::scheduler::current_index;
 use crate::spawner::Spawner;
 use crate::sync::Arc;
-use crate::view::{Latest, Limit};
+use crate::view::{Keyed, Latest, Limit, ViewBuilder};
 use crate::worker::{BoxError, Parent, Worker};
 
 /// A fixed crew of threads that hauls CPU-bound work, and their owner.
@@ -192,6 +192,19 @@ impl Pool {
     #[must_use]
     pub fn serial(&self) -> Limit {
         self.spawner.serial()
+    }
+
+    /// A part of the pool with more to say about it: jobs that come first or last, parts
+    /// of parts. See [`ViewBuilder`].
+    pub fn view(&self) -> ViewBuilder {
+        self.spawner.view()
+    }
+
+    /// A view of the pool for jobs that run one after another for each key; see
+    /// [`Keyed`].
+    #[must_use]
+    pub fn keyed<K>(&self) -> Keyed<K> {
+        self.spawner.keyed()
     }
 
     /// A view of the pool for jobs of which only the newest is worth the while;

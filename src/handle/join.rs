@@ -11,6 +11,7 @@ use super::CancelHandle;
 use crate::error::JoinError;
 use crate::job::{Completion, HandleEnd, Reason};
 use crate::scheduler::{PoolId, clear_tombstones, count_claimed};
+use crate::sync::absence::GuestsAway;
 use crate::sync::{Arc, block_until, spin_for};
 
 /// The way back from one job: wait for its result, look for it, or await it on
@@ -66,19 +67,14 @@ enum Home {
 
 /// A view, as whoever waits for a job of it sees it.
 pub(crate) trait Help: Send + Sync {
-    /// A wait begins on this thread. Whether the job that waits gave a place back.
-    fn begin_wait(self: Arc<Self>) -> Result<bool, WouldDeadlock>;
+    /// Whether the job that waits on this thread has to end before the one that it
+    /// waits for may start.
+    fn would_deadlock(self: Arc<Self>) -> bool;
 
     /// Does what the view allows to bring the job about, until `is_over` or nothing
     /// is left to do; `waker` is woken when there is something again.
     fn help(self: Arc<Self>, waker: &Waker, is_over: &dyn Fn() -> bool);
-
-    /// The wait is over; `gave_place` is what its beginning said.
-    fn end_wait(&self, gave_place: bool);
 }
-
-/// The job that is waited for can only start when the one that waits has ended.
-pub(crate) struct WouldDeadlock;
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(end: HandleEnd<T>, pool: PoolId, woke: bool) -> Self {
@@ -260,15 +256,16 @@ impl<T> JoinHandle<T> {
         if let Some(completion) = self.end.try_take() {
             return completion;
         }
-        let Ok(gave_place) = Arc::clone(view).begin_wait() else {
+        if Arc::clone(view).would_deadlock() {
             return Completion::Refused(Reason::Deadlock);
-        };
+        }
         let end = &mut self.end;
+        // Who helps may need the place that this job has.
+        let _guests = GuestsAway::leave();
         let completion = block_until(None, |waker| {
             Arc::clone(view).help(waker, &|| end.is_resolved());
             end.poll(waker)
         });
-        view.end_wait(gave_place);
         completion.expect("a wait without a deadline ends with the result")
     }
 

@@ -6,8 +6,8 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::{PoolThread, Scheduler};
-use crate::job::Slot;
+use super::{PoolThread, Scheduler, current};
+use crate::job::{Reason, Slot};
 use crate::metrics::{Event, Histogram, JobTimes, Metrics, ThreadMetrics};
 use crate::sync::deque::Injector;
 use crate::sync::thread_local;
@@ -29,9 +29,24 @@ impl Scheduler {
     }
 
     /// Notes in `slot` that it is handed over now, if it is one of those to be timed.
-    pub(super) fn stamp(&self, slot: &mut Slot) {
+    pub(crate) fn stamp(&self, slot: &mut Slot) {
         if self.times == JobTimes::All || (self.times == JobTimes::Sampled && is_sampled()) {
             slot.stamp(Instant::now());
+        }
+    }
+
+    /// Runs a job that the caller, in a turn of its own, has taken from a queue of its
+    /// own.
+    pub(crate) fn run_here(&self, slot: Slot) {
+        if self.is_discarding() {
+            return self.refuse(slot, Reason::Cancelled);
+        }
+        let result = match (slot.stamped_at(), current::of(self)) {
+            (Some(handed_over), Some(thread)) => thread.run_timed(slot, handed_over),
+            _ => slot.run(),
+        };
+        if let Err(payload) = result {
+            self.report_panic(payload);
         }
     }
 

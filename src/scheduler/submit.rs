@@ -4,6 +4,7 @@ use super::idle::Idle;
 use super::orders::Order;
 use super::{Scheduler, current};
 use crate::job::{Reason, Slot};
+use crate::priority::Priority;
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Ordering, fence};
 
@@ -49,7 +50,10 @@ impl Scheduler {
 
     /// As [`Scheduler::submit`], but behind everything that waits already, for
     /// what has just had a turn and wants another one.
-    pub(crate) fn submit_behind(&self, slot: Slot) -> Result<(), Slot> {
+    pub(crate) fn submit_behind(&self, slot: Slot, priority: Priority) -> Result<(), Slot> {
+        if priority != Priority::Normal {
+            return self.submit_at(slot, priority).map(drop);
+        }
         match current::of(self) {
             Some(_) if self.is_discarding() => Err(slot),
             Some(thread) => {

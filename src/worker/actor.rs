@@ -20,6 +20,7 @@ use super::ending;
 use super::exit::{Cause, Exit, WorkerError};
 use crate::job::{Slot, Turn};
 use crate::port::{Lane, PostError, Wait};
+use crate::priority::Priority;
 use crate::scheduler::Resident;
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Arc, Mutex};
@@ -266,7 +267,10 @@ impl<In: Send + 'static> Turn for Actor<In> {
         let Host::Pool(scheduler) = &self.core.host else {
             return;
         };
-        if scheduler.submit_behind(self.slot()).is_err() {
+        if scheduler
+            .submit_behind(self.slot(), Priority::Normal)
+            .is_err()
+        {
             self.end_with_pool();
         }
     }
