@@ -58,7 +58,7 @@ mod time_slice;
 mod watch;
 
 #[cfg(all(test, loom))]
-mod models;
+pub(crate) mod models;
 
 use std::time::Instant;
 

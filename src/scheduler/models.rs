@@ -24,7 +24,7 @@ use crate::sync::{Arc, OnceLock, block_until};
 /// with up to two preemptions (one if there are two pool threads;
 /// `LOOM_MAX_PREEMPTIONS` overrides), then closes the pool and waits for its
 /// end.
-fn model(threads: usize, program: impl Fn(&Arc<Scheduler>) + Send + Sync + 'static) {
+pub(crate) fn model(threads: usize, program: impl Fn(&Arc<Scheduler>) + Send + Sync + 'static) {
     model_with_backlog(threads, |_| (), move |scheduler, ()| program(scheduler));
 }
 
@@ -129,7 +129,7 @@ fn spawn<T: Send + 'static>(
     end
 }
 
-fn wait<T>(handle: HandleEnd<T>) -> Completion<T> {
+pub(crate) fn wait<T>(handle: HandleEnd<T>) -> Completion<T> {
     // Not dropped if this wait is the deadlock that a model ends in.
     let mut handle = ManuallyDrop::new(handle);
     let completion = block_until(None, |waker| handle.poll(waker)).expect("no deadline");
@@ -137,7 +137,7 @@ fn wait<T>(handle: HandleEnd<T>) -> Completion<T> {
     completion
 }
 
-fn expect<T>(handle: HandleEnd<T>) -> T {
+pub(crate) fn expect<T>(handle: HandleEnd<T>) -> T {
     match wait(handle) {
         Completion::Value(value) => value,
         _ => panic!("the job did not run"),

@@ -152,6 +152,10 @@ mod model {
     pub(crate) struct Stealer<T>(Arc<Buffer<T>>);
 
     impl<T> Stealer<T> {
+        pub(crate) fn len(&self) -> usize {
+            self.0.jobs.lock().len()
+        }
+
         pub(crate) fn is_empty(&self) -> bool {
             let f = self.0.front.load(Ordering::Acquire);
             fence(Ordering::SeqCst);

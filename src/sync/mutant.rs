@@ -52,6 +52,9 @@ pub(crate) enum Mutant {
     RoomFence,
     /// A thread that waits inside a job does not look at the queues before it does.
     AbsentUnseen,
+    /// Who gives a view's place back decides by an earlier look at how many jobs there
+    /// are whether somebody waits for it.
+    PlaceSeenEarly,
 }
 
 /// Whether `mutant` is to be left out in this run.

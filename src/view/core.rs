@@ -12,6 +12,7 @@ use crate::priority::Priority;
 use crate::scheduler::Scheduler;
 use crate::sync::absence::{self, Host};
 use crate::sync::deque::{Injector, Steal};
+use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Arc, AtomicUsize, Ordering, ReportCounter, fence, spin_loop};
 
 /// What clones of a view share.
@@ -198,7 +199,13 @@ impl View {
 
     /// A job that runs waits, or has ended; whether its place is to go to another one.
     pub(super) fn give_place_back(&self) -> bool {
-        let before = self.pending.fetch_sub(1, Ordering::AcqRel);
+        let before = if broken(Mutant::PlaceSeenEarly) {
+            let seen = self.pending();
+            self.pending.fetch_sub(1, Ordering::AcqRel);
+            seen
+        } else {
+            self.pending.fetch_sub(1, Ordering::AcqRel)
+        };
         before > self.places && !self.give_up_surplus()
     }
 

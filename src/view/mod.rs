@@ -47,6 +47,9 @@ mod latest;
 mod limit;
 mod wait;
 
+#[cfg(all(test, loom))]
+mod models;
+
 pub use self::builder::ViewBuilder;
 pub use self::keyed::Keyed;
 pub use self::latest::Latest;
