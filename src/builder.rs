@@ -9,7 +9,7 @@ use crate::crew::{Crew, Settings};
 use crate::error::BuildError;
 use crate::metrics::JobTimes;
 use crate::pool::Pool;
-use crate::scheduler::{Hooks, RejectedJob, Stall};
+use crate::scheduler::{Bounds, Hooks, RejectedJob, Stall, WhenFull};
 #[cfg(feature = "thread-priority")]
 use crate::thread_priority::ThreadPriority;
 
@@ -30,6 +30,8 @@ pub struct PoolBuilder {
     num_threads: Option<usize>,
     threads: Settings,
     hooks: Hooks,
+    queue_capacity: Option<usize>,
+    when_full: WhenFull,
 }
 
 /// How many substitutes there may be: as in Java's ForkJoinPool.
@@ -57,6 +59,8 @@ impl PoolBuilder {
                 priority: None,
             },
             hooks: Hooks::default(),
+            queue_capacity: None,
+            when_full: WhenFull::default(),
         }
     }
 
@@ -113,6 +117,69 @@ impl PoolBuilder {
         self
     }
 
+    /// How many jobs may wait, at least 1: handed over, from outside or by jobs, and
+    /// neither started nor cancelled nor refused. Default: as many as there is
+    /// memory for; and then nothing is counted, which costs less.
+    ///
+    /// When so many wait, the queue is full:
+    /// [`spawn`](Pool::spawn) and [`execute`](Pool::execute) do what
+    /// [`when_full`](Self::when_full) says, [`try_spawn`](Pool::try_spawn) and
+    /// [`try_execute`](Pool::try_execute) give the closure back, and
+    /// [`spawn_async`](Pool::spawn_async) waits for room.
+    ///
+    /// Jobs of [views](crate::Limit) wait with their view, and messages with their
+    /// worker: they do not count, nor does
+    /// [`on_each_thread`](Pool::on_each_thread). A job that was cancelled frees its
+    /// place at once, but 64 bytes of it stay until a thread comes to them. They do
+    /// not count either, unless a flood of them is about to fill the memory instead:
+    /// the queue is also full when it holds twice as many entries as jobs may wait.
+    ///
+    /// ```
+    /// let pool = windlass::Pool::builder().num_threads(1).queue_capacity(1).build()?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let (started, running) = std::sync::mpsc::channel();
+    /// pool.execute(move || { started.send(()).unwrap(); drop(wait.recv()) });
+    /// running.recv()?; // the thread is busy, and nothing waits
+    /// let first = pool.spawn(|| "there was room");
+    /// let second = pool.spawn(|| "there was none");
+    /// assert!(second.join().unwrap_err().is_rejected());
+    /// drop(go);
+    /// assert_eq!(first.join()?, "there was room");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn queue_capacity(mut self, jobs: usize) -> Self {
+        self.queue_capacity = Some(jobs);
+        self
+    }
+
+    /// What becomes of [`spawn`](Pool::spawn) and [`execute`](Pool::execute) when
+    /// the queue is full. Default: [`WhenFull::RejectNewest`]. Means nothing without
+    /// a [`queue_capacity`](Self::queue_capacity).
+    ///
+    /// ```
+    /// use windlass::{Pool, WhenFull};
+    ///
+    /// let pool = Pool::builder()
+    ///     .num_threads(1)
+    ///     .queue_capacity(1)
+    ///     .when_full(WhenFull::DropOldest)
+    ///     .build()?;
+    /// let (go, wait) = std::sync::mpsc::channel::<()>();
+    /// let (started, running) = std::sync::mpsc::channel();
+    /// pool.execute(move || { started.send(()).unwrap(); drop(wait.recv()) });
+    /// running.recv()?;
+    /// let stale = pool.spawn(|| "stale");
+    /// let fresh = pool.spawn(|| "fresh");
+    /// assert!(stale.join().unwrap_err().is_rejected());
+    /// drop(go);
+    /// assert_eq!(fresh.join()?, "fresh");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
     /// Runs on each thread before its first job, with the thread's index. A
     /// panic in it is caught and printed; the thread works all the same.
     pub fn on_thread_start(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
@@ -152,7 +219,8 @@ impl PoolBuilder {
     }
 
     /// Gets each fire-and-forget job that is not going to run: handed over
-    /// after the pool was closed (then it runs on the thread that did), or
+    /// after the pool was closed or while its queue was full (then the hook runs on
+    /// the thread that did), thrown out of a full queue for a newer one, or
     /// thrown away by [`Pool::shutdown_now`]. A panic in it is caught. Default:
     /// one line on stderr, and the closure is dropped.
     pub fn on_reject(mut self, hook: impl Fn(RejectedJob) + Send + Sync + 'static) -> Self {
@@ -220,11 +288,14 @@ impl PoolBuilder {
         config::stack_size(threads.stack_size)?;
         #[cfg(feature = "thread-priority")]
         threads.priority.map_or(Ok(()), ThreadPriority::check)?;
+        let when_full = self.when_full;
+        let bounds = config::queue_capacity(self.queue_capacity)?
+            .map(|capacity| Bounds::new(capacity, when_full));
         for index in 0..num_threads {
             config::thread_name(index, (threads.name)(index))?;
         }
         let (crew, shortfall) =
-            Crew::start(num_threads, threads, self.hooks).map_err(|source| {
+            Crew::start(num_threads, threads, self.hooks, bounds).map_err(|source| {
                 BuildError::NoThreads {
                     requested: num_threads,
                     source,
@@ -245,6 +316,8 @@ impl fmt::Debug for PoolBuilder {
         f.debug_struct("PoolBuilder")
             .field("num_threads", &self.num_threads)
             .field("stack_size", &self.threads.stack_size)
+            .field("queue_capacity", &self.queue_capacity)
+            .field("when_full", &self.when_full)
             .finish_non_exhaustive()
     }
 }

@@ -40,6 +40,14 @@ pub(crate) fn stack_size(asked: Option<usize>) -> Result<(), BuildError> {
     }
 }
 
+/// Checks how many jobs may wait.
+pub(crate) fn queue_capacity(asked: Option<usize>) -> Result<Option<usize>, BuildError> {
+    match asked {
+        Some(value @ 0) => Err(BuildError::QueueCapacity { value }),
+        other => Ok(other),
+    }
+}
+
 /// Checks a thread's name.
 pub(crate) fn thread_name(index: usize, name: String) -> Result<String, BuildError> {
     if name.contains('\0') {

@@ -8,7 +8,7 @@ use std::{fmt, io};
 use crate::config;
 use crate::error::{ResizeError, StillRunning};
 use crate::metrics::JobTimes;
-use crate::scheduler::{Berth, Hooks, Scheduler};
+use crate::scheduler::{Berth, Bounds, Hooks, Scheduler};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Mutex, OnceLock, Parker, block_until, thread_local};
 use crate::util::{catch, discard};
@@ -140,6 +140,7 @@ impl Crew {
         count: usize,
         settings: Settings,
         hooks: Hooks,
+        bounds: Option<Bounds>,
     ) -> Result<(Self, Option<Shortfall>), io::Error> {
         let (max_substitutes, times) = (settings.max_substitutes, settings.times);
         let quarters = Arc::new(Quarters {
@@ -153,7 +154,7 @@ impl Crew {
             let quarters = Arc::clone(&quarters);
             move |index, berth: &Berth| quarters.start_thread(index, berth)
         };
-        let scheduler = Scheduler::new(hooks, times, max_substitutes, Box::new(enlist));
+        let scheduler = Scheduler::new(hooks, bounds, times, max_substitutes, Box::new(enlist));
         let manned = scheduler.man(count);
         let started = scheduler.num_threads();
         let shortfall = match manned {

@@ -24,7 +24,7 @@ impl Spawner {
             let f = Arc::clone(&f);
             let (job, end) = new_cell(move || f(index));
             handles.push(JoinHandle::new(end, pool.thread(index), true));
-            Slot::with_handle(job)
+            Slot::call(job)
         });
         handles
     }

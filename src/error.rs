@@ -94,6 +94,14 @@ impl JoinError {
         matches!(self.0, Repr::Expired)
     }
 
+    /// Whether there was no room for the job in the pool's queue, or it was thrown
+    /// out of it for a newer one; see
+    /// [`PoolBuilder::when_full`](crate::PoolBuilder::when_full).
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        matches!(self.0, Repr::Rejected)
+    }
+
     /// Whether waiting for the job could never have ended: it was waited for by a
     /// job of the same [`serial`](crate::Pool::serial) view, which has to end
     /// before this one may start. It comes in its turn.
@@ -203,6 +211,15 @@ pub enum BuildError {
         index: usize,
         /// What the function gave.
         name: String,
+    },
+    /// A queue that holds no job.
+    #[error(
+        "queue_capacity({value}) is not possible: a bounded queue holds at least 1 job; \
+         leave it out for one without a bound"
+    )]
+    QueueCapacity {
+        /// What was asked for.
+        value: usize,
     },
     /// A nice value that is none.
     #[cfg(feature = "thread-priority")]

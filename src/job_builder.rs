@@ -7,7 +7,7 @@ use crate::cancel::CancelToken;
 use crate::handle::JoinHandle;
 use crate::job::{HandleEnd, Reason, Slot, new_cell};
 use crate::priority::Priority;
-use crate::scheduler::NamedJob;
+use crate::scheduler::{NamedJob, Permit};
 use crate::spawner::Spawner;
 use crate::sync::Arc;
 use crate::timer::Timed;
@@ -48,8 +48,10 @@ impl JobBuilder {
     /// The job is to start within `limit` from when it is spawned, or not at all:
     /// then its handle gives [`is_expired`](crate::JoinError::is_expired), at the
     /// deadline, and what it captured is dropped by a pool thread when the job's
-    /// turn would have come. Monotonic time. Zero expires at once, and drops the
-    /// captures here; [`Duration::MAX`] is no limit.
+    /// turn would have come (until then it counts for
+    /// [`queue_capacity`](crate::PoolBuilder::queue_capacity)). Monotonic time.
+    /// Zero expires at once, and drops the captures here; [`Duration::MAX`] is no
+    /// limit.
     ///
     /// While a job with a limit waits or runs there is one thread more, which
     /// keeps the time. If that cannot be started (a line on stderr says so), the
@@ -112,16 +114,24 @@ impl JobBuilder {
         self
     }
 
-    /// Hands `f` over, as [`Pool::spawn`](crate::Pool::spawn) does.
+    /// Hands `f` over, as [`Pool::spawn`](crate::Pool::spawn) does, also when the
+    /// pool's queue is full.
     pub fn spawn<F, T>(mut self, f: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        let (permit, refused) = match self.let_in() {
+            Ok(permit) => (permit, None),
+            Err(reason) => (None, Some(reason)),
+        };
         if self.deadline.is_none() && self.timeout.is_none() && self.name.is_none() {
-            let (job, end) = new_cell(f);
+            let (job, end) = new_cell(move || {
+                drop(permit);
+                f()
+            });
             self.adopt(&end);
-            return self.submit(Slot::with_handle(job), end);
+            return self.submit(Slot::with_handle(job), end, refused);
         }
         let at = self
             .deadline
@@ -130,6 +140,7 @@ impl JobBuilder {
         let timed = is_timed.then(Timed::new);
         let (timeout, name) = (self.timeout.take(), self.name.take());
         let (job, end) = new_cell(move || {
+            drop(permit);
             let _named = name.map(NamedJob::enter);
             if let (Some(limit), Some(timed)) = (timeout, &timed) {
                 timed.limit_current(limit);
@@ -139,21 +150,29 @@ impl JobBuilder {
             result
         });
         self.adopt(&end);
-        let Some(at) = at else {
-            return self.submit(Slot::with_handle(job), end);
+        let (None, Some(at)) = (refused, at) else {
+            return self.submit(Slot::with_handle(job), end, refused);
         };
-        if self.deadline == Some(Duration::ZERO) {
-            self.spawner.refuse(Slot::with_handle(job), Reason::Expired);
-            return self.spawner.handle(end, false);
-        }
         if let Some(party) = end.cancel_end() {
             Timed::deadline(at, party);
         }
-        self.submit(Slot::punctual(job, at), end)
+        self.submit(Slot::punctual(job, at), end, None)
     }
 
-    fn submit<T>(&self, slot: Slot, end: HandleEnd<T>) -> JoinHandle<T> {
-        self.spawner.submit_at(slot, end, self.priority)
+    /// Takes a place in the pool's queue, if jobs need one.
+    fn let_in(&self) -> Result<Option<Permit>, Reason> {
+        if self.deadline == Some(Duration::ZERO) {
+            return Err(Reason::Expired);
+        }
+        self.spawner.let_in()
+    }
+
+    fn submit<T>(&self, slot: Slot, end: HandleEnd<T>, refused: Option<Reason>) -> JoinHandle<T> {
+        let Some(reason) = refused else {
+            return self.spawner.submit_at(slot, end, self.priority);
+        };
+        self.spawner.refuse(slot, reason);
+        self.spawner.handle(end, false)
     }
 
     fn adopt<T>(&self, end: &HandleEnd<T>) {

@@ -91,7 +91,10 @@
 //! [`checkpoint`] whether it is to stop. [`Pool::metrics`] tells what has become of the
 //! jobs. A [`JobSet`] is awaited and cancelled
 //! together; [`Pool::limit`], [`Pool::serial`] and [`Pool::latest`] are parts of a
-//! pool for jobs that must not have all of it.
+//! pool for jobs that must not have all of it. How many jobs may wait is bounded by
+//! [`PoolBuilder::queue_capacity`]; what more come are rejected, shed
+//! ([`WhenFull`]), given back ([`Pool::try_spawn`]) or made to wait
+//! ([`Pool::spawn_async`]).
 //!
 //! ```
 //! use std::time::Duration;
@@ -153,16 +156,19 @@ mod magazine;
 mod main_loop;
 mod metrics;
 mod pool;
+mod pool_bounds;
 mod port;
 mod priority;
 mod progress;
 mod scheduler;
+mod spawn_async;
 mod spawner;
 mod sync;
 mod sys;
 #[cfg(feature = "thread-priority")]
 mod thread_priority;
 mod timer;
+mod try_spawn;
 mod util;
 mod view;
 mod worker;
@@ -201,10 +207,12 @@ pub use self::port::{
 };
 pub use self::priority::Priority;
 pub use self::progress::{Progress, ProgressBuilder, ProgressHandle};
-pub use self::scheduler::{RejectedJob, Stall};
+pub use self::scheduler::{RejectedJob, Stall, WhenFull};
+pub use self::spawn_async::SpawnAsync;
 pub use self::spawner::Spawner;
 #[cfg(feature = "thread-priority")]
 pub use self::thread_priority::ThreadPriority;
+pub use self::try_spawn::TrySpawnError;
 pub use self::view::{Keyed, Latest, Limit, ViewBuilder, ViewMetrics};
 pub use self::worker::{
     BoxError, CurrentWorker, DedicatedBuilder, Exit, Exited, Parent, Restart, Worker,

@@ -72,7 +72,9 @@ impl Pool {
     ///
     /// Never blocks, never runs `f` here. May be called from any thread and from
     /// inside a job. On a closed pool the handle gives
-    /// [`is_closed`](crate::JoinError::is_closed), and `f` is dropped here.
+    /// [`is_closed`](crate::JoinError::is_closed), and `f` is dropped here. If the
+    /// queue has a bound and is full, see
+    /// [`when_full`](crate::PoolBuilder::when_full).
     ///
     /// A panic in `f` reaches the handle and nothing else.
     #[inline]
@@ -89,8 +91,9 @@ impl Pool {
     /// every 63 jobs from outside.)
     ///
     /// Never blocks, never runs `f` here. A panic in `f` reaches
-    /// [`on_panic`](crate::PoolBuilder::on_panic); on a closed pool, `f` itself
-    /// reaches [`on_reject`](crate::PoolBuilder::on_reject).
+    /// [`on_panic`](crate::PoolBuilder::on_panic); on a closed pool, or when a
+    /// bounded queue is full, `f` itself reaches
+    /// [`on_reject`](crate::PoolBuilder::on_reject).
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering};

@@ -8,7 +8,7 @@ use crate::handle::JoinHandle;
 use crate::job::{HandleEnd, Reason, Slot, new_cell};
 use crate::metrics::Metrics;
 use crate::priority::Priority;
-use crate::scheduler::{Scheduler, current_scheduler};
+use crate::scheduler::{Permit, Scheduler, current_scheduler};
 use crate::sync::Arc;
 
 /// A cheap way to hand jobs to a [`Pool`](crate::Pool) from anywhere: `Clone`,
@@ -58,14 +58,63 @@ impl Spawner {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        if self.scheduler.is_bounded() {
+            return self.spawn_bounded(f);
+        }
         let (job, end) = new_cell(f);
         self.submit(Slot::with_handle(job), end)
+    }
+
+    /// As [`Spawner::spawn`], in a pool whose queue has a bound.
+    #[cold]
+    #[inline(never)]
+    fn spawn_bounded<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn_if(self.let_in(), f)
+    }
+
+    /// Hands over a job that has a place, or refuses it if it has none.
+    #[inline(never)]
+    pub(crate) fn spawn_if<F, T>(
+        &self,
+        permit: Result<Option<Permit>, Reason>,
+        f: F,
+    ) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let refused = permit.as_ref().err().copied();
+        let (job, end) = new_cell(move || {
+            // The job has started: it does not wait any more.
+            drop(permit);
+            f()
+        });
+        let slot = Slot::with_handle(job);
+        let Some(reason) = refused else {
+            return self.submit(slot, end);
+        };
+        self.refuse(slot, reason);
+        self.handle(end, false)
+    }
+
+    /// Takes a place for a job with a handle, if the pool counts them.
+    pub(crate) fn let_in(&self) -> Result<Option<Permit>, Reason> {
+        let Some(bounds) = self.scheduler.bounds() else {
+            return Ok(None);
+        };
+        self.scheduler.let_in(bounds)?;
+        Ok(Some(bounds.permit()))
     }
 
     /// Hands a job over, and makes the handle of it.
     #[inline]
     pub(crate) fn submit<T>(&self, slot: Slot, end: HandleEnd<T>) -> JoinHandle<T> {
         let woke = self.scheduler.submit(slot).unwrap_or_else(|slot| {
+            self.scheduler.left(&slot);
             self.refuse(slot, Reason::Closed);
             false
         });
@@ -81,6 +130,7 @@ impl Spawner {
     ) -> JoinHandle<T> {
         let submitted = self.scheduler.submit_at(slot, priority);
         let woke = submitted.unwrap_or_else(|slot| {
+            self.scheduler.left(&slot);
             self.refuse(slot, Reason::Closed);
             false
         });
@@ -104,7 +154,27 @@ impl Spawner {
     where
         F: FnOnce() + Send + 'static,
     {
-        if let Err(slot) = self.scheduler.submit(Slot::detached(f)) {
+        if self.scheduler.is_bounded() {
+            self.execute_bounded(Slot::detached(f));
+        } else if let Err(slot) = self.scheduler.submit(Slot::detached(f)) {
+            self.refuse(slot, Reason::Closed);
+        }
+    }
+
+    /// As [`Spawner::execute`], in a pool whose queue has a bound.
+    #[cold]
+    #[inline(never)]
+    fn execute_bounded(&self, slot: Slot) {
+        match self.scheduler.bounds().map(|it| self.scheduler.let_in(it)) {
+            Some(Err(reason)) => self.refuse(slot, reason),
+            _ => self.execute_let_in(slot),
+        }
+    }
+
+    /// Hands over a fire-and-forget job that has a place, if jobs need one.
+    pub(crate) fn execute_let_in(&self, slot: Slot) {
+        if let Err(slot) = self.scheduler.submit(slot) {
+            self.scheduler.left(&slot);
             self.refuse(slot, Reason::Closed);
         }
     }
@@ -127,6 +197,16 @@ impl Spawner {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.scheduler.metrics()
+    }
+
+    /// How many jobs may wait; see
+    /// [`PoolBuilder::queue_capacity`](crate::PoolBuilder::queue_capacity). `None`:
+    /// as many as there is memory for.
+    #[must_use]
+    pub fn queue_capacity(&self) -> Option<usize> {
+        self.scheduler
+            .bounds()
+            .map(|bounds| bounds.room().capacity())
     }
 
     /// How many threads the pool has.

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use windlass::{
     Broadcast, BuildError, CancelHandle, CurrentWorker, Exit, Exited, JoinError, JoinHandle,
     KeepAlive, MainLoop, MessageStream, Parent, Pool, PoolBuilder, Port, PostError, Progress,
-    ProgressHandle, RecvError, RejectedJob, Remote, Shortfall, Shutdown, SourceId, Spawner,
-    StillRunning, ThreadState, Worker, WorkerError,
+    ProgressHandle, RecvError, RejectedJob, Remote, Shortfall, Shutdown, SourceId, SpawnAsync,
+    Spawner, StillRunning, ThreadState, TrySpawnError, WhenFull, Worker, WorkerError,
 };
 
 /// Fails to compile unless the type has all of the traits.
@@ -53,6 +53,10 @@ fn the_table_of_auto_traits_holds() {
     is!(JoinHandle<std::marker::PhantomPinned>: Send, Sync, Unpin);
     is_not!(JoinHandle<Rc<u32>>: Send, Sync);
     is!(CancelHandle: Clone, Send, Sync, Unpin);
+    is!(SpawnAsync<fn() -> Rc<u8>, Rc<u8>>: Send, Sync, Unpin);
+    is!(SpawnAsync<Cell<u8>, Cell<u8>>: Send, Unpin, UnwindSafe, RefUnwindSafe);
+    is_not!(SpawnAsync<Rc<u8>, u8>: Send);
+    is!(WhenFull: Copy, Eq, Default, std::fmt::Debug);
 
     is_not!(MainLoop: Send, Sync, Clone);
     is!(Remote: Clone, Send, Sync, Unpin);
@@ -80,6 +84,7 @@ fn errors_are_send_sync_and_static() {
     is!(BuildError: std::error::Error, Send, Sync);
     is!(StillRunning: std::error::Error, Send, Sync, Clone, Eq);
     is!(PostError<Cell<u8>>: std::error::Error, Send, Sync);
+    is!(TrySpawnError<Cell<u8>>: std::error::Error, Send, Sync);
     is!(RecvError: std::error::Error, Send, Sync, Copy, Eq);
     is!(WorkerError: std::error::Error, Send, Sync, Clone);
 }

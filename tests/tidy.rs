@@ -20,10 +20,18 @@ const LAYERS: [&[&str]; 11] = [
     &["scheduler", "timer"],
     &["handle", "main_loop", "cancel"],
     &["spawner", "crew"],
-    &["worker", "broadcast", "each_thread", "job_builder", "view"],
+    &[
+        "worker",
+        "broadcast",
+        "each_thread",
+        "job_builder",
+        "view",
+        "try_spawn",
+        "spawn_async",
+    ],
     &["progress", "job_set"],
     &["pool"],
-    &["builder"],
+    &["builder", "pool_bounds"],
     &["lib"],
 ];
 

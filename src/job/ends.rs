@@ -102,26 +102,26 @@ impl CellJob {
         unsafe { self.cell.state() }.is_tombstone()
     }
 
-    /// Resolves the job with `reason`, unless it was claimed before. The
-    /// closure is dropped here. `Err` as in [`CellJob::run`].
-    pub(crate) fn refuse(self, reason: Reason) -> Result<(), PanicPayload> {
+    /// Resolves the job with `reason`, unless it was claimed before. Whether the
+    /// closure was dropped here; `Err` as in [`CellJob::run`].
+    pub(crate) fn refuse(self, reason: Reason) -> (bool, Result<(), PanicPayload>) {
         let cell = ManuallyDrop::new(self).cell;
         // SAFETY: the slot's hold is this value's.
         let (done, orphan) = unsafe { cell.refuse(Via::Slot, reason) };
         if done {
-            return orphan;
+            return (true, orphan);
         }
         // SAFETY: it was somebody else's, so the slot's hold is still ours.
         let state = unsafe { cell.state() };
         if state.is_left() {
             // SAFETY: it was left to the slot's end, which is this.
-            return unsafe { cell.drop_left() };
+            return (true, unsafe { cell.drop_left() });
         }
         if state.slot_gone() == LetGo::Free {
             // SAFETY: that was the last hold.
             unsafe { cell.free() };
         }
-        orphan
+        (false, orphan)
     }
 }
 

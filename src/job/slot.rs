@@ -44,8 +44,21 @@ const _: () = assert!(STAMP_AT.is_multiple_of(align_of::<Instant>()));
 pub(crate) enum Verdict {
     /// Its handle knows. `Err` is a panic that no handle will see.
     Told(Result<(), PanicPayload>),
+    /// Somebody claimed it before, and sees to its closure.
+    Late(Result<(), PanicPayload>),
     /// Nobody knows: it was fire and forget, and comes back as it was.
     Untold(Slot),
+}
+
+/// What a slot is to a pool that counts the jobs in its queues.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// Nothing.
+    None,
+    /// A job, for as long as the slot is there.
+    Slot,
+    /// A job, for as long as its closure is there.
+    Closure,
 }
 
 /// Something that lives on after its turn on a pool thread, as workers do.
@@ -67,6 +80,7 @@ struct VTable {
     is_stamped: bool,
     /// The same with that, if the value leaves room for it.
     stamped: Option<&'static VTable>,
+    place: Place,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,6 +97,7 @@ enum Kind {
 /// The kinds of job.
 trait Work: Send + 'static {
     const KIND: Kind;
+    const PLACE: Place;
     fn run(self) -> Result<(), PanicPayload>;
 }
 
@@ -91,6 +106,7 @@ struct Detached<F>(F);
 
 impl<F: FnOnce() + Send + 'static> Work for Detached<F> {
     const KIND: Kind = Kind::Detached;
+    const PLACE: Place = Place::Slot;
 
     #[inline]
     fn run(self) -> Result<(), PanicPayload> {
@@ -104,6 +120,7 @@ impl<F: FnOnce() + Send + 'static> Work for Detached<F> {
 
 impl Work for CellJob {
     const KIND: Kind = Kind::Handle;
+    const PLACE: Place = Place::Closure;
 
     #[inline]
     fn run(self) -> Result<(), PanicPayload> {
@@ -121,14 +138,28 @@ struct PunctualJob {
 
 impl Work for PunctualJob {
     const KIND: Kind = Kind::Handle;
+    const PLACE: Place = Place::Closure;
 
     fn run(self) -> Result<(), PanicPayload> {
         if Instant::now() < self.deadline || self.job.is_tombstone() {
             self.job.run()
         } else {
             metrics::note(Event::Expired);
-            self.job.refuse(Reason::Expired)
+            self.job.refuse(Reason::Expired).1
         }
+    }
+}
+
+/// A job with a handle for one particular thread, which no queue counts.
+#[repr(transparent)]
+struct CallJob(CellJob);
+
+impl Work for CallJob {
+    const KIND: Kind = Kind::Handle;
+    const PLACE: Place = Place::None;
+
+    fn run(self) -> Result<(), PanicPayload> {
+        self.0.run()
     }
 }
 
@@ -137,6 +168,7 @@ struct TurnJob(Arc<dyn Turn>);
 
 impl Work for TurnJob {
     const KIND: Kind = Kind::Turn;
+    const PLACE: Place = Place::None;
 
     #[inline]
     fn run(self) -> Result<(), PanicPayload> {
@@ -154,6 +186,7 @@ impl<W: Work> Work for Box<W> {
         );
         Kind::Detached
     };
+    const PLACE: Place = W::PLACE;
 
     #[inline]
     fn run(self) -> Result<(), PanicPayload> {
@@ -177,6 +210,11 @@ impl Slot {
     #[inline]
     pub(crate) fn with_handle(job: CellJob) -> Self {
         Self::inline(job)
+    }
+
+    /// A job with a handle for one particular thread.
+    pub(crate) fn call(job: CellJob) -> Self {
+        Self::inline(CallJob(job))
     }
 
     /// A job with a handle that expires if its turn comes after the deadline.
@@ -228,6 +266,12 @@ impl Slot {
         Some(unsafe { place.cast::<Instant>().read() })
     }
 
+    /// Where the place of the job is kept that this is, if it has one.
+    #[inline]
+    pub(crate) fn place(&self) -> Place {
+        self.vtable.place
+    }
+
     /// Whether there is nothing left to run: the job was claimed elsewhere.
     #[inline]
     pub(crate) fn is_tombstone(&self) -> bool {
@@ -271,7 +315,10 @@ impl Slot {
         // SAFETY: as above; the kind that is left begins with a `CellJob`, and
         // has nothing else to drop.
         let job = unsafe { space.cast::<CellJob>().read() };
-        Verdict::Told(job.refuse(reason))
+        match job.refuse(reason) {
+            (true, told) => Verdict::Told(told),
+            (false, told) => Verdict::Late(told),
+        }
     }
 
     #[inline]
@@ -308,6 +355,7 @@ impl<W: Work> OfType<W> {
         run: Self::run,
         drop: Self::drop,
         kind: W::KIND,
+        place: W::PLACE,
         is_stamped: false,
         stamped: if size_of::<W>() <= STAMP_AT {
             Some(&Self::STAMPED)
@@ -320,6 +368,7 @@ impl<W: Work> OfType<W> {
         run: Self::run,
         drop: Self::drop,
         kind: W::KIND,
+        place: W::PLACE,
         is_stamped: true,
         stamped: None,
     };
@@ -340,5 +389,6 @@ impl<W: Work> OfType<W> {
 }
 
 const _: () = assert!(size_of::<CellJob>() <= size_of::<Space>());
+const _: () = assert!(size_of::<CallJob>() <= size_of::<Space>());
 const _: () = assert!(size_of::<PunctualJob>() <= size_of::<Space>());
 const _: () = assert!(size_of::<TurnJob>() <= size_of::<Space>());

@@ -78,6 +78,12 @@ impl<T> Lane<T> {
                 PostError::full(message, self.capacity())
             });
         }
+        self.push_let_in(message)
+    }
+
+    /// As [`Lane::push`], by who has taken the room for it.
+    #[inline]
+    pub(crate) fn push_let_in(&self, message: T) -> Result<bool, PostError<T>> {
         self.queue.push(message).map_err(|message| {
             if let Some(room) = &self.room {
                 room.leave();
@@ -95,6 +101,14 @@ impl<T> Lane<T> {
         Ok(())
     }
 
+    /// As [`Lane::post`], by who has taken the room for it.
+    pub(super) fn post_let_in(&self, message: T) -> Result<(), PostError<T>> {
+        if self.push_let_in(message)? {
+            self.wake();
+        }
+        Ok(())
+    }
+
     /// Refuses messages from here on. What was accepted can be received.
     pub(crate) fn close(&self) {
         if self.shut() {
@@ -106,7 +120,7 @@ impl<T> Lane<T> {
     pub(crate) fn shut(&self) -> bool {
         let tell = self.queue.close();
         if let Some(room) = &self.room {
-            room.close();
+            room.call_all();
         }
         if !broken(Mutant::EndUnseen) {
             // Partner: the fence in `Claim::drop`.

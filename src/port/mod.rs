@@ -7,7 +7,7 @@
 //! | [`post`] | a message that waits for room |
 //! | [`lane`] | one direction: who receives, who is told, when it is over |
 //! | [`queue`] | the word under it: a lock-free list with three flags |
-//! | [`room`] | the bound of a lane, and who waits for room |
+//! | [`room`] | a bound, of a lane or of a pool's queues, and who waits for room |
 //! | [`hub`] | channels by name, and their members |
 //! | [`bell`] | something that ends, and who wants to know |
 //! | [`error`] | [`PostError`], [`RecvError`] |
@@ -42,4 +42,4 @@ pub(crate) use self::lane::{Claim, Lane, OwnedClaim};
 pub(crate) use self::post::Target;
 pub(crate) use self::queue::{Batch, Queue, Wait};
 pub(crate) use self::receive::receiving_methods;
-pub(crate) use self::room::Room;
+pub(crate) use self::room::{Room, Ticket};

@@ -6,7 +6,7 @@
 
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use loom::thread;
 
@@ -14,8 +14,9 @@ use super::bell::{Bell, Rank, Waiting};
 use super::lane::{Claim, Lane};
 use super::post::PostFuture;
 use super::queue::{Queue, Wait};
+use super::room::Room;
 use crate::sync::mutant::{self, Mutant};
-use crate::sync::{Arc, AtomicBool, Ordering, block_until};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, block_until};
 
 /// Runs `f` in every interleaving with up to `preemptions` preemptions
 /// (`LOOM_MAX_PREEMPTIONS` overrides).
@@ -289,11 +290,30 @@ fn who_waits_for_room_gets_it() {
     room_for_one();
 }
 
+/// Room is made while the one who waits for it has the list in hand.
+fn room_made_while_one_is_listed() {
+    model(3, || {
+        let room = Arc::new(Room::new(1));
+        assert!(room.enter());
+        let patient = thread::spawn({
+            let room = Arc::clone(&room);
+            move || enter_patiently(&room)
+        });
+        room.leave();
+        patient.join().unwrap();
+    });
+}
+
+#[test]
+fn room_that_is_made_while_one_is_listed_is_seen() {
+    room_made_while_one_is_listed();
+}
+
 #[test]
 #[should_panic(expected = "deadlock")]
-fn catches_room_that_is_made_without_a_look_at_who_waits() {
+fn catches_room_that_each_leaves_to_the_other() {
     mutant::set(Mutant::RoomFence);
-    room_for_one();
+    room_made_while_one_is_listed();
 }
 
 #[test]
@@ -343,5 +363,133 @@ fn a_close_reaches_who_waits_for_room() {
         let mut claim = Claim::new(&*lane).unwrap();
         assert!(matches!(claim.try_next(), Poll::Ready(Some(0))));
         assert!(matches!(claim.try_next(), Poll::Ready(None)));
+    });
+}
+
+/// Waits until it is let in.
+fn enter_patiently(room: &Room) {
+    let mut place = None;
+    let entered = block_until(None, |waker| room.poll_enter(&mut place, waker, || false));
+    assert_eq!(entered, Some(true));
+}
+
+#[test]
+fn never_more_are_let_in_than_there_is_room_for() {
+    model(2, || {
+        let room = Arc::new(Room::new(1));
+        let inside = Arc::new(AtomicUsize::new(0));
+        let visit = |room: &Room, inside: &AtomicUsize| {
+            assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
+            inside.fetch_sub(1, Ordering::Relaxed);
+            room.leave();
+        };
+        let patient: Vec<_> = (0..2)
+            .map(|_| {
+                let (room, inside) = (Arc::clone(&room), Arc::clone(&inside));
+                thread::spawn(move || {
+                    enter_patiently(&room);
+                    visit(&room, &inside);
+                })
+            })
+            .collect();
+        if room.enter() {
+            visit(&room, &inside);
+        }
+        for thread in patient {
+            thread.join().unwrap();
+        }
+        assert!(room.enter() && !room.enter());
+    });
+}
+
+/// Of two who wait, the first gives up while room is made.
+fn who_gives_up_passes_it_on() {
+    model(2, || {
+        let room = Arc::new(Room::new(1));
+        assert!(room.enter());
+        let mut place = None;
+        let poll = room.poll_enter(&mut place, Waker::noop(), || false);
+        assert!(poll.is_pending());
+        let maker = thread::spawn({
+            let room = Arc::clone(&room);
+            move || room.leave()
+        });
+        let second = thread::spawn({
+            let room = Arc::clone(&room);
+            move || enter_patiently(&room)
+        });
+        room.give_up(&mut place);
+        second.join().unwrap();
+        maker.join().unwrap();
+        assert!(!room.enter(), "let in twice");
+    });
+}
+
+#[test]
+fn who_gives_up_waiting_passes_the_room_on() {
+    who_gives_up_passes_it_on();
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn catches_one_who_gives_up_and_keeps_the_room() {
+    mutant::set(Mutant::GrantKept);
+    who_gives_up_passes_it_on();
+}
+
+/// One waits already when room is made; somebody new comes at the same time.
+fn newcomer_against_who_waits() {
+    model(3, || {
+        let room = Arc::new(Room::new(1));
+        assert!(room.enter());
+        let mut place = None;
+        let mut poll = || room.poll_enter(&mut place, Waker::noop(), || false);
+        assert!(poll().is_pending());
+        let newcomer = thread::spawn({
+            let room = Arc::clone(&room);
+            move || assert!(!room.enter(), "overtaken")
+        });
+        room.leave();
+        assert_eq!(poll(), Poll::Ready(true));
+        newcomer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_newcomer_does_not_overtake_who_waits() {
+    newcomer_against_who_waits();
+}
+
+#[test]
+#[should_panic(expected = "overtaken")]
+fn catches_a_newcomer_that_overtakes_who_waits() {
+    mutant::set(Mutant::Overtakes);
+    newcomer_against_who_waits();
+}
+
+/// Whoever is called asks whether it is over, and waits on if it is not.
+#[test]
+fn a_call_reaches_all_who_wait_or_are_about_to() {
+    model(2, || {
+        let room = Arc::new(Room::new(1));
+        assert!(room.enter());
+        let over = Arc::new(AtomicBool::new(false));
+        let waits: Vec<_> = (0..2)
+            .map(|_| {
+                let (room, over) = (Arc::clone(&room), Arc::clone(&over));
+                thread::spawn(move || {
+                    let mut place = None;
+                    let is_over = || over.load(Ordering::Relaxed);
+                    let entered =
+                        block_until(None, |waker| room.poll_enter(&mut place, waker, is_over));
+                    assert_eq!(entered, Some(false));
+                })
+            })
+            .collect();
+        over.store(true, Ordering::Relaxed);
+        room.call_all();
+        for thread in waits {
+            thread.join().unwrap();
+        }
     });
 }

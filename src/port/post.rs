@@ -11,13 +11,19 @@ use crate::sync::Arc;
 
 /// Where messages are posted to.
 pub(crate) trait Target<T>: Send + Sync {
-    fn try_post(&self, message: T) -> Result<(), PostError<T>>;
+    /// Posts a message that the room was taken for.
+    fn post_let_in(&self, message: T) -> Result<(), PostError<T>>;
+    fn is_closed(&self) -> bool;
     fn room(&self) -> Option<&Room>;
 }
 
 impl<T: Send> Target<T> for Lane<T> {
-    fn try_post(&self, message: T) -> Result<(), PostError<T>> {
-        self.post(message)
+    fn post_let_in(&self, message: T) -> Result<(), PostError<T>> {
+        Lane::post_let_in(self, message)
+    }
+
+    fn is_closed(&self) -> bool {
+        Lane::is_closed(self)
     }
 
     fn room(&self) -> Option<&Room> {
@@ -27,16 +33,16 @@ impl<T: Send> Target<T> for Lane<T> {
 
 /// A message that is posted as soon as there is room; see `post_async`.
 ///
-/// Those who wait are served in the order in which they began, as far as
-/// nobody's plain `post` is quicker. Dropping the future drops the message
-/// unposted, and lets the next one in.
+/// Those who wait are served in the order in which they began, that is, were first
+/// polled; while somebody waits, a plain `post` finds no room. Dropping the future
+/// drops the message unposted, and lets the next one in.
 #[must_use = "futures do nothing unless polled"]
 pub struct PostFuture<'a, T> {
     to: &'a dyn Target<T>,
     /// `None` once it is posted.
     message: Option<T>,
-    /// Once there was no room.
-    ticket: Option<Arc<Ticket>>,
+    /// While it waits for room.
+    place: Option<Arc<Ticket>>,
 }
 
 impl<'a, T> PostFuture<'a, T> {
@@ -44,21 +50,7 @@ impl<'a, T> PostFuture<'a, T> {
         Self {
             to,
             message: Some(message),
-            ticket: None,
-        }
-    }
-
-    fn try_post(&mut self) -> Poll<Result<(), PostError<T>>> {
-        let message = self
-            .message
-            .take()
-            .expect("a windlass future was polled after it was ready");
-        match self.to.try_post(message) {
-            Err(error) if error.is_full() => {
-                self.message = Some(error.into_inner());
-                Poll::Pending
-            }
-            result => Poll::Ready(result),
+            place: None,
         }
     }
 }
@@ -67,16 +59,21 @@ impl<T> Future for PostFuture<'_, T> {
     type Output = Result<(), PostError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(result) = self.try_post() {
-            return Poll::Ready(result);
-        }
-        let room = self.to.room().expect("only what is bounded is ever full");
-        let ticket = Arc::clone(self.ticket.get_or_insert_with(Ticket::new));
-        ticket.register(cx.waker());
-        room.list(&ticket);
-        let second = self.try_post();
-        room.call_waiting();
-        second
+        let this = &mut *self;
+        let let_in = match (&this.message, this.to.room()) {
+            (None, _) => panic!("a windlass future was polled after it was ready"),
+            (Some(_), None) => true,
+            (Some(_), Some(room)) => {
+                let poll = room.poll_enter(&mut this.place, cx.waker(), || this.to.is_closed());
+                std::task::ready!(poll)
+            }
+        };
+        let message = this.message.take().expect("looked at above");
+        Poll::Ready(if let_in {
+            this.to.post_let_in(message)
+        } else {
+            Err(PostError::closed(message))
+        })
     }
 }
 
@@ -84,9 +81,8 @@ impl<T> Unpin for PostFuture<'_, T> {}
 
 impl<T> Drop for PostFuture<'_, T> {
     fn drop(&mut self) {
-        if let (Some(ticket), Some(room)) = (&self.ticket, self.to.room()) {
-            room.unlist(ticket);
-            room.call_waiting();
+        if let Some(room) = self.to.room() {
+            room.give_up(&mut self.place);
         }
     }
 }

@@ -7,6 +7,8 @@
 //! 3. The thread that finds, after it fell asleep and saw no work, that all are
 //!    asleep, sets EXITED in one compare-exchange, which fails if anybody was
 //!    woken meanwhile.
+//!    (Not while somebody who makes room in a full queue may have a turn in hand:
+//!    see [`super::bounds`].)
 //! 4. A submitter may have passed the check of step 1 before CLOSED was set and
 //!    push only now. Either a thread sees its job when it falls asleep, or the
 //!    submitter sees all of them asleep; then it wakes one, and step 3 fails, or
@@ -30,6 +32,10 @@ impl Scheduler {
     pub(crate) fn close(&self) {
         if self.idle.close() {
             self.wake_one();
+        }
+        if let Some(bounds) = self.bounds() {
+            // Each finds out by itself whether its job would still be taken.
+            bounds.room().call_all();
         }
     }
 
@@ -64,7 +70,8 @@ impl Scheduler {
 
     /// After a thread fell asleep and saw no work: steps 3 to 5.
     pub(super) fn exit_if_over(&self) {
-        if !self.idle.load().is_closed() || !self.idle.exit(self.threads_aboard()) {
+        let is_kept = || self.bounds().is_some_and(|bounds| bounds.is_reached_into());
+        if !self.idle.load().is_closed() || is_kept() || !self.idle.exit(self.threads_aboard()) {
             return;
         }
         for seat in self.seats.iter() {
@@ -94,30 +101,45 @@ impl Scheduler {
     fn sweep_one(&self, steal: impl Fn() -> Steal<Slot>, reason: Reason) {
         loop {
             match steal() {
-                Steal::Success(slot) => self.refuse(slot, reason),
+                Steal::Success(slot) => {
+                    self.left(&slot);
+                    self.refuse(slot, reason);
+                }
                 Steal::Empty => return,
                 Steal::Retry => spin_loop(),
             }
         }
     }
 
-    /// Refuses one job: its handle says so, or the hook is given the job.
-    pub(crate) fn refuse(&self, slot: Slot, reason: Reason) {
-        if slot.is_job() && !slot.is_tombstone() {
-            match reason {
-                Reason::Cancelled => self.counters.count_cancelled(),
-                Reason::Expired => self.counters.count_expired(),
-                _ => self.counters.count_refused(),
-            }
-        }
-        match slot.refuse(reason) {
-            Verdict::Told(Ok(())) => {}
-            Verdict::Told(Err(payload)) => self.report_panic(payload),
+    /// Refuses one job: its handle says so, or the hook is given the job. Whether
+    /// it was still there to be refused.
+    pub(crate) fn refuse(&self, slot: Slot, reason: Reason) -> bool {
+        let is_job = slot.is_job();
+        let (told, in_time) = match slot.refuse(reason) {
+            Verdict::Told(told) => (told, true),
+            Verdict::Late(told) => (told, false),
             Verdict::Untold(slot) => {
+                self.count_refused(reason);
                 self.counters.count_undelivered();
                 let job = RejectedJob::new(slot, reason);
                 self.run_hook(|hooks| (hooks.on_reject)(job));
+                return true;
             }
+        };
+        if is_job && in_time {
+            self.count_refused(reason);
+        }
+        if let Err(payload) = told {
+            self.report_panic(payload);
+        }
+        in_time
+    }
+
+    fn count_refused(&self, reason: Reason) {
+        match reason {
+            Reason::Cancelled => self.counters.count_cancelled(),
+            Reason::Expired => self.counters.count_expired(),
+            _ => self.counters.count_refused(),
         }
     }
 

@@ -77,6 +77,13 @@ impl RejectedJob {
         self.reason == Reason::Cancelled
     }
 
+    /// Whether there was no room for it, or it was thrown out for a newer one; see
+    /// [`PoolBuilder::when_full`](crate::PoolBuilder::when_full).
+    #[must_use]
+    pub fn is_rejected(&self) -> bool {
+        self.reason == Reason::Rejected
+    }
+
     /// Runs the job on the calling thread, for as long as it takes.
     ///
     /// # Panics
@@ -92,6 +99,7 @@ impl fmt::Display for RejectedJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.reason {
             Reason::Closed => "a job was rejected because the pool is closed",
+            Reason::Rejected => "a job was rejected: there was no room for it",
             // The other reasons are told to handles only.
             _ => "a job was thrown away unrun by shutdown_now",
         })

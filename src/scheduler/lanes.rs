@@ -58,11 +58,19 @@ impl Lanes {
         self.high.is_empty() && self.low.is_empty()
     }
 
-    /// All queues, those of low jobs first.
+    /// The queues of low jobs.
+    pub(super) fn low(&self) -> [&Injector<Slot>; 2] {
+        [&self.low.outside, &self.low.inside]
+    }
+
+    /// The queues of high jobs.
+    pub(super) fn high(&self) -> [&Injector<Slot>; 2] {
+        [&self.high.outside, &self.high.inside]
+    }
+
+    /// All queues.
     pub(super) fn queues(&self) -> impl Iterator<Item = &Injector<Slot>> {
-        [&self.low, &self.high]
-            .into_iter()
-            .flat_map(|lane| [&*lane.outside, &*lane.inside])
+        self.low().into_iter().chain(self.high())
     }
 }
 
@@ -157,7 +165,7 @@ impl PoolThread {
             if !slot.is_tombstone() {
                 return Some(slot);
             }
-            slot.let_go();
+            self.let_go(slot);
         }
     }
 

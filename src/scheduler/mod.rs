@@ -12,6 +12,7 @@
 //! | [`seats`] | what others may touch of each thread |
 //! | [`roster`] | threads join the pool and leave it |
 //! | [`absence`] | a thread waits inside a job, and another runs in its place |
+//! | [`bounds`] | how many jobs may wait, and what happens when more come |
 //! | [`calls`] | jobs for one particular thread, or for each |
 //! | [`residents`] | what must be told of the pool's end without being a job |
 //! | [`states`] | values that each thread has one of |
@@ -38,6 +39,7 @@
 //! oldest job, so that neither end of the queues waits for ever.
 
 mod absence;
+mod bounds;
 mod calls;
 mod closing;
 mod current;
@@ -79,6 +81,8 @@ use crate::port::Hub;
 use crate::sync::deque::{Injector, Worker};
 use crate::sync::{Arc, OnceLock, Ordering};
 
+pub use self::bounds::WhenFull;
+pub(crate) use self::bounds::{Bounds, Permit};
 pub(crate) use self::current::{
     PoolId, clear_tombstones, count_claimed, current_index, current_is_discarding,
     current_scheduler,
@@ -104,6 +108,8 @@ pub(crate) struct Scheduler {
     spin: CachePadded<SpinBudget>,
     seats: Seats,
     orders: Orders,
+    /// How many jobs may wait; `None` if nobody counts them.
+    bounds: Option<Arc<Bounds>>,
     hooks: Hooks,
     counters: Counters,
     residents: Residents,
@@ -138,6 +144,7 @@ impl Scheduler {
     /// A scheduler without threads; `enlist` is what starts one.
     pub(crate) fn new(
         hooks: Hooks,
+        bounds: Option<Bounds>,
         times: JobTimes,
         max_substitutes: usize,
         enlist: Box<Enlist>,
@@ -149,6 +156,7 @@ impl Scheduler {
             spin: CachePadded::new(SpinBudget::new()),
             seats: Seats::new(),
             orders: Orders::new(),
+            bounds: bounds.map(Arc::new),
             hooks,
             counters: Counters::default(),
             residents: Residents::new(),

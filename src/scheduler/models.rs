@@ -12,8 +12,8 @@ use std::sync::Mutex;
 use loom::thread;
 
 use super::orders::Order;
-use super::{Berth, Hooks, Scheduler, clear_tombstones};
-use crate::job::{Completion, HandleEnd, Reason, Slot, new_cell};
+use super::{Berth, Bounds, Hooks, Scheduler, WhenFull, clear_tombstones};
+use crate::job::{Completion, HandleEnd, Reason, Slot, Turn, new_cell};
 use crate::metrics::JobTimes;
 use crate::priority::Priority;
 use crate::sync::absence::absent;
@@ -34,13 +34,15 @@ fn model_with_backlog<B>(
     backlog: impl Fn(&Scheduler) -> B + Send + Sync + 'static,
     program: impl Fn(&Arc<Scheduler>, B) + Send + Sync + 'static,
 ) {
-    model_with_spares(threads, 0, backlog, program);
+    model_with_spares(threads, 0, || None, backlog, program);
 }
 
-/// As [`model_with_backlog`], with more threads than are to run at once.
-fn model_with_spares<B>(
+/// As [`model_with_backlog`], with more threads than are to run at once, and with a
+/// bound.
+pub(super) fn model_with_spares<B>(
     threads: usize,
     spares: usize,
+    bounds: impl Fn() -> Option<Bounds> + Send + Sync + 'static,
     backlog: impl Fn(&Scheduler) -> B + Send + Sync + 'static,
     program: impl Fn(&Arc<Scheduler>, B) + Send + Sync + 'static,
 ) {
@@ -61,7 +63,8 @@ fn model_with_spares<B>(
                 Ok(())
             }
         };
-        let scheduler = Scheduler::new(Hooks::silent(), JobTimes::Off, spares, Box::new(enlist));
+        let enlist = Box::new(enlist);
+        let scheduler = Scheduler::new(Hooks::silent(), bounds(), JobTimes::Off, spares, enlist);
         scheduler.man(all).unwrap();
         scheduler.set_model_target(threads);
         if mutant::any() {
@@ -341,6 +344,7 @@ fn a_wait_with_a_spare() {
     model_with_spares(
         1,
         1,
+        || None,
         |_| (),
         |scheduler, ()| {
             let (tell, told) = loom::sync::mpsc::channel();
@@ -381,4 +385,89 @@ fn a_job_in_a_lane_wakes_a_sleeper() {
             assert_eq!(expect(end), priority);
         }
     });
+}
+/// A turn that somebody is to run.
+struct Witness(std::sync::atomic::AtomicBool);
+
+impl Turn for Witness {
+    fn run(self: Arc<Self>) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn refuse(self: Arc<Self>) {}
+}
+
+/// A thread from outside has a turn in hand, to put it back, while the pool closes.
+fn hand_against_the_end() {
+    let bounds = || Some(Bounds::new(1, WhenFull::DropOldest));
+    let turn = |scheduler: &Scheduler| {
+        let turn = Arc::new(Witness(false.into()));
+        let slot = Slot::turn(Arc::clone(&turn) as Arc<dyn Turn>);
+        assert!(scheduler.submit_from_outside(slot).is_ok());
+        turn
+    };
+    model_with_spares(1, 0, bounds, turn, |scheduler, turn| {
+        let reaching = thread::spawn({
+            let scheduler = Arc::clone(scheduler);
+            move || drop(scheduler.take_oldest(scheduler.bounds().unwrap()))
+        });
+        scheduler.close();
+        reaching.join().unwrap();
+        // It is run before the threads leave.
+        while !scheduler.idle.load().has_exited() {
+            thread::yield_now();
+        }
+        assert!(turn.0.load(std::sync::atomic::Ordering::SeqCst), "refused");
+    });
+}
+
+#[test]
+fn a_turn_in_somebodys_hand_keeps_the_threads() {
+    hand_against_the_end();
+}
+
+#[test]
+#[should_panic(expected = "refused")]
+fn catches_threads_that_leave_while_a_turn_is_in_hand() {
+    mutant::set(Mutant::HandUnseen);
+    hand_against_the_end();
+}
+
+/// The oldest job is thrown out while it is cancelled: no place is lost or made.
+fn shedding_against_cancel() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(3));
+    builder.check(|| {
+        // No threads: the jobs wait for ever.
+        let bounds = Bounds::new(1, WhenFull::DropOldest);
+        let enlist = Box::new(|_, _: &Berth| unreachable!());
+        let scheduler = Scheduler::new(Hooks::silent(), Some(bounds), JobTimes::Off, 0, enlist);
+        let bounds = scheduler.bounds().unwrap();
+        assert!(scheduler.let_in(bounds).is_ok());
+        let permit = bounds.permit();
+        let oldest = spawn(&scheduler, move || drop(permit));
+        let canceller = thread::spawn(move || {
+            oldest.cancel();
+        });
+        let let_in = scheduler.let_in(bounds).is_ok();
+        canceller.join().unwrap();
+        scheduler.sweep(Reason::Closed);
+        if let_in {
+            bounds.room().leave();
+        }
+        assert!(bounds.room().enter(), "a place is lost");
+        assert!(!bounds.room().enter(), "a place too many");
+    });
+}
+
+#[test]
+fn throwing_out_what_is_cancelled_meanwhile_keeps_count() {
+    shedding_against_cancel();
+}
+
+#[test]
+#[should_panic(expected = "a place is lost")]
+fn catches_who_throws_out_too_late_and_keeps_the_place() {
+    mutant::set(Mutant::LatePlaceKept);
+    shedding_against_cancel();
 }

@@ -91,9 +91,28 @@ impl PoolThread {
     }
 
     /// Runs one job; a panic that no handle will see goes to the hook.
-    pub(super) fn run(&self, slot: Slot) {
+    #[inline]
+    fn run(&self, slot: Slot) {
+        if self.scheduler.is_bounded() {
+            self.run_counted(slot);
+        } else {
+            self.run_uncounted(slot);
+        }
+    }
+
+    /// As [`PoolThread::run`], in a pool whose queue has a bound.
+    #[cold]
+    #[inline(never)]
+    fn run_counted(&self, slot: Slot) {
+        self.scheduler.left(&slot);
+        self.run_uncounted(slot);
+    }
+
+    #[inline]
+    fn run_uncounted(&self, slot: Slot) {
         if self.scheduler.is_discarding() {
-            return self.scheduler.refuse(slot, Reason::Cancelled);
+            self.scheduler.refuse(slot, Reason::Cancelled);
+            return;
         }
         let result = match slot.stamped_at() {
             None => slot.run(),
@@ -103,6 +122,12 @@ impl PoolThread {
         if let Err(payload) = result {
             self.scheduler.report_panic(payload);
         }
+    }
+
+    /// Lets go of a tombstone that was in a queue.
+    pub(super) fn let_go(&self, slot: Slot) {
+        self.scheduler.left(&slot);
+        slot.let_go();
     }
 
     /// The next job that is at hand, in the order of the module's prose.
@@ -129,7 +154,7 @@ impl PoolThread {
                 self.picks.set(picks);
                 return Some(slot);
             }
-            slot.let_go();
+            self.let_go(slot);
         }
     }
 
@@ -154,7 +179,7 @@ impl PoolThread {
                 self.notice_batch();
                 return;
             }
-            slot.let_go();
+            self.let_go(slot);
         }
     }
 
@@ -273,7 +298,7 @@ impl PoolThread {
                 };
                 if let Some(slot) = found {
                     if slot.is_tombstone() {
-                        slot.let_go();
+                        self.let_go(slot);
                         continue;
                     }
                     self.start_working();

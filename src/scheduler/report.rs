@@ -39,7 +39,8 @@ impl Scheduler {
     /// own.
     pub(crate) fn run_here(&self, slot: Slot) {
         if self.is_discarding() {
-            return self.refuse(slot, Reason::Cancelled);
+            self.refuse(slot, Reason::Cancelled);
+            return;
         }
         let result = match (slot.stamped_at(), current::of(self)) {
             (Some(handed_over), Some(thread)) => thread.run_timed(slot, handed_over),

@@ -48,13 +48,24 @@ pub(crate) enum Mutant {
     NotificationKept,
     /// A waiter whose time is up does not ask whether it was notified.
     TimeOutUnasked,
-    /// The fence between making room and looking who waits for it.
+    /// The fence between making room and looking whether somebody has the list of
+    /// those who wait, and between letting that go and looking at the room.
     RoomFence,
     /// A thread that waits inside a job does not look at the queues before it does.
     AbsentUnseen,
     /// Who gives a view's place back decides by an earlier look at how many jobs there
     /// are whether somebody waits for it.
     PlaceSeenEarly,
+    /// A newcomer takes room although somebody waits for it.
+    Overtakes,
+    /// A wait for room that is given up keeps the room it was given.
+    GrantKept,
+    /// The last thread that falls asleep does not ask whether somebody has a turn in
+    /// hand.
+    HandUnseen,
+    /// Who throws a job out that was claimed meanwhile keeps the place it took in
+    /// advance.
+    LatePlaceKept,
 }
 
 /// Whether `mutant` is to be left out in this run.

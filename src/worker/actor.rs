@@ -73,10 +73,20 @@ impl<In: Send + 'static> Actor<In> {
     /// Puts a message into the mailbox, and hands the turn over if that gave it
     /// to the caller.
     pub(super) fn post(self: &Arc<Self>, message: In) -> Result<(), PostError<In>> {
-        if !self.mailbox.push(message)? {
-            return Ok(());
-        }
-        if self.hand_turn_over() {
+        let told = self.mailbox.push(message)?;
+        self.posted(told)
+    }
+
+    /// As [`Actor::post`], by who has taken the room for it.
+    pub(super) fn post_let_in(self: &Arc<Self>, message: In) -> Result<(), PostError<In>> {
+        let told = self.mailbox.push_let_in(message)?;
+        self.posted(told)
+    }
+
+    /// A message was put in; `told` if the caller has the turn now.
+    #[inline]
+    fn posted(self: &Arc<Self>, told: bool) -> Result<(), PostError<In>> {
+        if !told || self.hand_turn_over() {
             return Ok(());
         }
         // The pool is gone. The caller has the turn, and the oldest message is

@@ -156,8 +156,12 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
 }
 
 impl<In: Send + 'static, Out: Send + 'static> Target<In> for Worker<In, Out> {
-    fn try_post(&self, message: In) -> Result<(), PostError<In>> {
-        self.post(message)
+    fn post_let_in(&self, message: In) -> Result<(), PostError<In>> {
+        self.actor.post_let_in(message)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.actor.mailbox.is_closed()
     }
 
     fn room(&self) -> Option<&Room> {

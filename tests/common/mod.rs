@@ -88,10 +88,12 @@ impl Occupied {
             let (sender, receiver) = mpsc::channel::<()>();
             let there = Arc::clone(&all_there);
             release.push(sender);
-            jobs.push(pool.spawn(move || {
+            // The queue may have a bound.
+            let job = pool.spawn_async(move || {
                 there.wait();
                 let _ = receiver.recv();
-            }));
+            });
+            jobs.push(job.wait());
         }
         all_there.wait();
         Self { release, jobs }

@@ -1,0 +1,130 @@
+//! [`SpawnAsync`]: a job that waits for room.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::handle::JoinHandle;
+use crate::port::Ticket;
+use crate::spawner::Spawner;
+use crate::sync::{Arc, block_until};
+
+impl Spawner {
+    /// Hands `f` over as soon as there is room for it. See
+    /// [`Pool::spawn_async`](crate::Pool::spawn_async).
+    pub fn spawn_async<F, T>(&self, f: F) -> SpawnAsync<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        SpawnAsync {
+            spawner: self.clone(),
+            closure: Some(f),
+            place: None,
+            result: PhantomData,
+        }
+    }
+}
+
+/// A job that is handed over as soon as there is room for it; see
+/// [`Pool::spawn_async`](crate::Pool::spawn_async).
+///
+/// A future of the job's handle; a thread that may block calls
+/// [`wait`](Self::wait). **Dropping it** drops the closure, and the next one moves
+/// up.
+#[must_use = "futures do nothing unless polled"]
+pub struct SpawnAsync<F, T> {
+    spawner: Spawner,
+    /// `None` once it is handed over.
+    closure: Option<F>,
+    /// While it waits for room.
+    place: Option<Arc<Ticket>>,
+    result: PhantomData<fn() -> T>,
+}
+
+impl<F, T> SpawnAsync<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    /// Blocks the calling thread until there is room, however long that takes, and
+    /// gives the job's handle. At once on a pool that is closed, or whose queue has
+    /// no bound.
+    ///
+    /// In a job of the same pool another thread runs meanwhile, so that there will be
+    /// room; see [`blocking`](crate::blocking).
+    ///
+    /// ```
+    /// let pool = windlass::Pool::builder().queue_capacity(10).build()?;
+    /// let jobs: Vec<_> = (0..1000_u64)
+    ///     .map(|n| pool.spawn_async(move || n * n).wait()) // at most ten ahead
+    ///     .collect();
+    /// let mut sum = 0;
+    /// for job in jobs {
+    ///     sum += job.join()?;
+    /// }
+    /// assert_eq!(sum, 332_833_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait(mut self) -> JoinHandle<T> {
+        block_until(None, |waker| self.poll_with(waker))
+            .expect("a wait without a deadline ends with the handle")
+    }
+
+    fn poll_with(&mut self, waker: &Waker) -> Poll<JoinHandle<T>> {
+        assert!(
+            self.closure.is_some(),
+            "a windlass future was polled after it was ready"
+        );
+        let scheduler = &self.spawner.scheduler;
+        let let_in = match scheduler.bounds() {
+            None => None,
+            Some(bounds) => {
+                let is_over = || !scheduler.is_open_here();
+                let poll = bounds.room().poll_enter(&mut self.place, waker, is_over);
+                std::task::ready!(poll).then_some(bounds)
+            }
+        };
+        let closure = self.closure.take().expect("looked at above");
+        Poll::Ready(match let_in {
+            Some(bounds) => self.spawner.spawn_if(Ok(Some(bounds.permit())), closure),
+            // Without a bound, or closed: then it is refused.
+            None => self.spawner.spawn(closure),
+        })
+    }
+}
+
+impl<F, T> Future for SpawnAsync<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    type Output = JoinHandle<T>;
+
+    /// # Panics
+    /// If it was ready before.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_with(cx.waker())
+    }
+}
+
+impl<F, T> Drop for SpawnAsync<F, T> {
+    fn drop(&mut self) {
+        if let Some(bounds) = self.spawner.scheduler.bounds() {
+            bounds.room().give_up(&mut self.place);
+        }
+    }
+}
+
+// The closure is moved out whole, or dropped.
+impl<F, T> Unpin for SpawnAsync<F, T> {}
+impl<F, T> UnwindSafe for SpawnAsync<F, T> {}
+impl<F, T> RefUnwindSafe for SpawnAsync<F, T> {}
+
+impl<F, T> fmt::Debug for SpawnAsync<F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpawnAsync").finish_non_exhaustive()
+    }
+}
