@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
 use crate::config;
 use crate::error::{ResizeError, StillRunning};
@@ -11,6 +11,7 @@ use crate::metrics::JobTimes;
 use crate::scheduler::{Berth, Bounds, Hooks, Scheduler};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Mutex, OnceLock, Parker, block_until, thread_local};
+use crate::sys::fork::Generation;
 use crate::util::{catch, discard};
 
 /// Threads that were to be started and were not.
@@ -107,6 +108,8 @@ struct Quarters {
     gangway: Gangway,
     /// One of them has taken the handles out and joins them; the others wait here.
     joining: Mutex<()>,
+    /// The process that they are in.
+    made_in: Generation,
 }
 
 /// One thread that was started.
@@ -149,6 +152,7 @@ impl Crew {
             members: Mutex::default(),
             gangway: Gangway(Mutex::default()),
             joining: Mutex::default(),
+            made_in: Generation::watched(),
         });
         let enlist = {
             let quarters = Arc::clone(&quarters);
@@ -202,8 +206,12 @@ impl Crew {
 
     /// Waits until all threads have ended, their thread-local destructors
     /// included, or until `timeout` is over. A thread of the crew does not wait
-    /// at all: it is one of those that have not ended.
+    /// at all: it is one of those that have not ended. In a fork there is none to
+    /// wait for.
     pub(crate) fn join(&self, timeout: Option<Duration>) -> Result<(), StillRunning> {
+        if self.scheduler.is_forked() {
+            return Ok(());
+        }
         // Too far away to be a point in time is no deadline.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         if !self.is_aboard() {
@@ -230,6 +238,9 @@ impl Crew {
 
     /// Ready once all threads have ended.
     pub(crate) fn poll_join(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.scheduler.is_forked() {
+            return Poll::Ready(());
+        }
         let gone = self.quarters.gangway.poll(cx.waker());
         if gone.is_ready() {
             self.join_threads();
@@ -246,7 +257,7 @@ impl Crew {
         // Held meanwhile, so that a second waiter does not return before the
         // first one is through.
         let joining = self.quarters.joining.lock();
-        let members = std::mem::take(&mut *self.quarters.members.lock());
+        let members = mem::take(&mut *self.quarters.members.lock());
         for member in members {
             // It catches all panics; one from a thread-local destructor aborts
             // the process before it gets here.
@@ -272,7 +283,10 @@ impl Quarters {
                 if let Some(thread) = thread {
                     thread.live();
                 }
-                this.gangway.leave(index);
+                // In a fork nobody waits there, and it may be locked for ever.
+                if !this.made_in.is_past() {
+                    this.gangway.leave(index);
+                }
             }
         };
         self.gangway.0.lock().aboard.push(index);
@@ -332,6 +346,19 @@ impl Quarters {
     }
 }
 
+impl Drop for Crew {
+    fn drop(&mut self) {
+        if self.scheduler.is_forked() {
+            // To detach a thread that is not in this process would be to touch its
+            // stack, which may be unmapped, or another thread's by now.
+            match self.quarters.members.try_lock() {
+                Some(mut members) => mem::forget(mem::take(&mut *members)),
+                None => mem::forget(Arc::clone(&self.quarters)),
+            }
+        }
+    }
+}
+
 impl Gangway {
     fn leave(&self, index: usize) {
         let waiting = {
@@ -340,7 +367,7 @@ impl Gangway {
             let place = leaving.aboard.iter().position(|&seat| seat == index);
             leaving.aboard.remove(place.expect("who leaves was aboard"));
             if leaving.aboard.is_empty() {
-                std::mem::take(&mut leaving.waiting)
+                mem::take(&mut leaving.waiting)
             } else {
                 Vec::new()
             }

@@ -117,6 +117,15 @@ impl JoinError {
         matches!(self.0, Repr::TimedOut)
     }
 
+    /// Whether this process is a fork of the one with the pool's threads: the job
+    /// came in after the fork, or had not ended before it. Of such a job it is not
+    /// known here whether it has run, or runs, in the other process. See
+    /// [`Pool`](crate::Pool#fork).
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        matches!(self.0, Repr::Forked)
+    }
+
     /// What the job's panic carried, to be raised again with
     /// [`std::panic::resume_unwind`].
     ///
@@ -153,7 +162,7 @@ impl fmt::Display for JoinError {
             Repr::TimedOut => f.write_str("the job ran for longer than its timeout"),
             Repr::Rejected => f.write_str("the job was rejected: there was no room for it"),
             Repr::Forked => f.write_str(
-                "the job did not run: this process is a fork, and the pool's threads are not in it",
+                "this process is a fork, and the thread that was to run the job is not in it",
             ),
             Repr::Deadlock => f.write_str(
                 "the job cannot start before the one that waits for it has ended: \

@@ -125,7 +125,10 @@ impl JobBuilder {
             Ok(permit) => (permit, None),
             Err(reason) => (None, Some(reason)),
         };
-        if self.deadline.is_none() && self.timeout.is_none() && self.name.is_none() {
+        let is_limited = self.deadline.is_some() || self.timeout.is_some();
+        let is_plain = !is_limited && self.name.is_none();
+        // In a fork of the pool's process it is refused, whatever its limits.
+        if is_plain || self.spawner.scheduler.is_forked() {
             let (job, end) = new_cell(move || {
                 drop(permit);
                 f()
@@ -136,8 +139,7 @@ impl JobBuilder {
         let at = self
             .deadline
             .and_then(|limit| Instant::now().checked_add(limit));
-        let is_timed = self.deadline.is_some() || self.timeout.is_some();
-        let timed = is_timed.then(Timed::new);
+        let timed = is_limited.then(Timed::new);
         let (timeout, name) = (self.timeout.take(), self.name.take());
         let (job, end) = new_cell(move || {
             drop(permit);

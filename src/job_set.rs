@@ -20,6 +20,7 @@ use crate::job_builder::JobBuilder;
 use crate::port::{Batch, Queue, Wait};
 use crate::spawner::Spawner;
 use crate::sync::{Arc, WakerSlot, block_until};
+use crate::sys::fork::Generation;
 use crate::util::discard;
 
 /// Jobs that belong together: their results come in the order in which the jobs
@@ -61,6 +62,8 @@ pub struct JobSet<T> {
     /// Numbers of jobs that have ended, taken out of the queue.
     ended: Batch<u64>,
     desk: Arc<Desk>,
+    /// The process whose threads hand tickets in.
+    process: Generation,
 }
 
 /// Where tickets are handed in.
@@ -107,6 +110,7 @@ impl<T: Send + 'static> JobSet<T> {
             finished: VecDeque::new(),
             ended: Batch::default(),
             desk: Arc::new(desk),
+            process: Generation::current(),
         }
     }
 
@@ -247,6 +251,9 @@ impl<T: Send + 'static> JobSet<T> {
     }
 
     fn take_next(&mut self) -> Option<(u64, Result<T, JoinError>)> {
+        if self.process.is_past() {
+            self.finish_forked();
+        }
         if let Some(next) = self.finished.pop_front() {
             return Some(next);
         }
@@ -261,6 +268,15 @@ impl<T: Send + 'static> JobSet<T> {
                 return Some((number, result));
             }
         }
+    }
+
+    /// This process is a fork: nobody in it hands the tickets of earlier jobs in.
+    #[cold]
+    fn finish_forked(&mut self) {
+        self.process = Generation::current();
+        let forked = self.members.extract_if(.., |_, handle| handle.is_forked());
+        let results = forked.filter_map(|(number, mut handle)| Some((number, handle.try_join()?)));
+        self.finished.extend(results);
     }
 
     /// Runs the oldest job that nobody started, if this is a thread of its pool.

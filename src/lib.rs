@@ -134,6 +134,8 @@
 //! * **Fair.** No job waits for ever behind others, nested or not; a worker with
 //!   much mail takes turns with the rest.
 //! * **Quiet.** An idle pool uses no CPU.
+//! * **A fork is told.** In a child process, where the pool's threads are not,
+//!   nothing waits for them, and the parent does not notice: see [`Pool`](Pool#fork).
 
 mod broadcast;
 mod buffer;

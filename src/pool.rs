@@ -31,6 +31,37 @@ use crate::worker::{BoxError, Parent, Worker};
 /// On one of its own threads (in a job, in a hook) it cannot wait for itself:
 /// there the threads are left to finish by themselves.
 ///
+/// # Fork
+/// After a `fork` of the process (unix) the child has the pool and none of its
+/// threads. It is told so at once, by whatever it asks, and waits for none of them:
+/// - The pool is closed. A job is refused, and gives
+///   [`is_forked`](crate::JoinError::is_forked).
+/// - A handle from before the fork gives the same, unless its job had ended by then
+///   or is cancelled here. So do a [`JobSet`](crate::JobSet) and a job of a view.
+/// - A worker counts as ended ([`Exit::is_forked`](crate::Exit::is_forked)): posts
+///   come back, and what it had posted can be received.
+/// - Shutting the pool down and dropping it do nothing. What lies in its queues is
+///   leaked with all it captured.
+/// - A [`MainLoop`](crate::MainLoop) polls each of its futures once more. (Another
+///   executor does not: a future of before the fork is told when it is polled.)
+///
+/// The parent goes on as if nothing had happened. The child may build a new pool and
+/// use all of it, in so far as it may do so at all: some other thread may have held a
+/// lock at the fork, in the program or in a library, which nobody will let go of. (The
+/// standard library takes one for a moment whenever a thread starts or ends.)
+/// For that reason most programs call nothing but `exec` in the child.
+///
+/// A *job* that forks should do that too, or `_exit`. In the child its thread is not
+/// one of the pool's any more. If the job returns there, the thread runs nothing else
+/// of the pool, not even [`on_thread_stop`](crate::PoolBuilder::on_thread_stop), and
+/// ends; with the last thread the process does.
+///
+/// Not everything that waits, waits for the pool: a [channel](crate::channel), a
+/// [`Broadcast`], [`Whole::wait`](crate::Whole::wait) and
+/// [`SharedArray::wait`](crate::SharedArray::wait) wait in the child for whoever has
+/// the other end, which may be nobody. A fork that does not go through the C library
+/// is not noticed.
+///
 /// ```
 /// use windlass::Pool;
 ///
@@ -327,7 +358,8 @@ impl Pool {
         self.spawner.scheduler.counters().undelivered()
     }
 
-    /// Whether the pool was shut down. Once `true`, it stays so.
+    /// Whether the pool was shut down, or this process is a [fork](Self#fork). Once
+    /// `true`, it stays so.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.spawner.is_closed()

@@ -41,7 +41,7 @@ impl JobBuilder {
         main: &MainLoop,
         callback: impl FnMut(&MainLoop, P) + 'static,
     ) -> ProgressBuilder<P> {
-        let lane = Arc::new(Lane::unbounded());
+        let lane = Arc::new(Lane::outbox());
         let listening = main.listen(&lane, callback);
         debug_assert!(listening.is_ok(), "nobody else knows the lane");
         ProgressBuilder {
@@ -72,7 +72,7 @@ impl JobBuilder {
         F: FnOnce(&Progress<P>) -> T + Send + 'static,
         T: Send + 'static,
     {
-        let reports = Reports(Arc::new(Lane::unbounded()));
+        let reports = Reports(Arc::new(Lane::outbox()));
         spawn(self, reports, f)
     }
 }
@@ -143,6 +143,9 @@ impl<P> Progress<P> {
     /// Gives the message back if nobody can receive it: the handle was dropped,
     /// and no listener or stream is left. The job may well go on.
     pub fn post(&self, message: P) -> Result<(), PostError<P>> {
+        if self.reports.0.is_cut_off() {
+            return Err(PostError::closed(message));
+        }
         self.reports.0.post(message)
     }
 

@@ -115,7 +115,7 @@ impl Spawner {
     pub(crate) fn submit<T>(&self, slot: Slot, end: HandleEnd<T>) -> JoinHandle<T> {
         let woke = self.scheduler.submit(slot).unwrap_or_else(|slot| {
             self.scheduler.left(&slot);
-            self.refuse(slot, Reason::Closed);
+            self.refuse(slot, self.scheduler.why_refused());
             false
         });
         self.handle(end, woke)
@@ -131,7 +131,7 @@ impl Spawner {
         let submitted = self.scheduler.submit_at(slot, priority);
         let woke = submitted.unwrap_or_else(|slot| {
             self.scheduler.left(&slot);
-            self.refuse(slot, Reason::Closed);
+            self.refuse(slot, self.scheduler.why_refused());
             false
         });
         self.handle(end, woke)
@@ -157,7 +157,7 @@ impl Spawner {
         if self.scheduler.is_bounded() {
             self.execute_bounded(Slot::detached(f));
         } else if let Err(slot) = self.scheduler.submit(Slot::detached(f)) {
-            self.refuse(slot, Reason::Closed);
+            self.refuse(slot, self.scheduler.why_refused());
         }
     }
 
@@ -175,7 +175,7 @@ impl Spawner {
     pub(crate) fn execute_let_in(&self, slot: Slot) {
         if let Err(slot) = self.scheduler.submit(slot) {
             self.scheduler.left(&slot);
-            self.refuse(slot, Reason::Closed);
+            self.refuse(slot, self.scheduler.why_refused());
         }
     }
 
@@ -186,7 +186,7 @@ impl Spawner {
     }
 
     /// Whether the pool takes no more jobs from outside: it was shut down or
-    /// dropped. Once `true`, it stays so.
+    /// dropped, or this process is a fork. Once `true`, it stays so.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.scheduler.is_closed()

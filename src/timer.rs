@@ -14,6 +14,11 @@
 //! `runs` and *then* looks once more; if there is something, it has to set `runs`
 //! again, or finds that somebody has started another one. Fences on both sides:
 //! either that look sees the entry, or who entered it sees `runs` cleared.
+//!
+//! # In a fork
+//! The thread is not in a fork of its process, although all else says that it is. So
+//! the first who needs a timer there makes a new one; the old one is touched by who
+//! has it, to no effect, and by nobody else.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -22,7 +27,8 @@ use arc_swap::ArcSwapOption;
 
 use crate::job::{CancelEnd, current_end};
 use crate::port::{Queue, Wait};
-use crate::sync::{Arc, AtomicBool, AtomicUsize, OnceLock, Ordering, Parker, fence, thread};
+use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, Parker, fence, thread};
+use crate::sys::fork::Generation;
 
 /// So many limits may be kept before those of jobs that are over are cleared.
 const FEW: usize = 64;
@@ -44,7 +50,7 @@ struct Entry {
 
 /// Belongs to a job that has a limit, and goes when its closure does: as long as
 /// there is one, the thread has a reason to wait.
-pub(crate) struct Timed(());
+pub(crate) struct Timed(Arc<Timer>);
 
 struct Timer {
     inbox: Queue<Entry>,
@@ -54,17 +60,20 @@ struct Timer {
     runs: AtomicBool,
     /// The parker of that thread.
     parker: ArcSwapOption<Parker>,
+    /// The process that the thread is in.
+    made_in: Generation,
 }
 
 impl Timed {
     pub(crate) fn new() -> Self {
+        let timer = timer();
         // Relaxed: the thread hears of it by the entry that follows, whose push
         // (Release) has the thread's `take` (Acquire) for a partner.
-        timer().timed.fetch_add(1, Ordering::Relaxed);
-        Self(())
+        timer.timed.fetch_add(1, Ordering::Relaxed);
+        Self(timer)
     }
 
-    /// The job expires if it has not started by then.
+    /// The job expires if it has not started by then. There is a [`Timed`] of it.
     pub(crate) fn deadline(at: Instant, job: CancelEnd) {
         timer().enter(Entry {
             at,
@@ -79,7 +88,7 @@ impl Timed {
         if let Some(at) = Instant::now().checked_add(limit)
             && let Some(job) = current_end()
         {
-            timer().enter(Entry {
+            self.0.enter(Entry {
                 at,
                 limit: Limit::Timeout,
                 job,
@@ -90,7 +99,7 @@ impl Timed {
 
 impl Drop for Timed {
     fn drop(&mut self) {
-        let timer = timer();
+        let timer = &self.0;
         // Release, with the thread's Acquire: the job is over for it then.
         if timer.timed.fetch_sub(1, Ordering::Release) == 1 {
             // Partner: the fence before the thread counts. Either it counts none,
@@ -103,18 +112,34 @@ impl Drop for Timed {
     }
 }
 
-fn timer() -> &'static Timer {
-    static TIMER: OnceLock<Timer> = OnceLock::new();
-    TIMER.get_or_init(|| Timer {
-        inbox: Queue::waiting(),
-        timed: AtomicUsize::new(0),
-        runs: AtomicBool::new(false),
-        parker: ArcSwapOption::empty(),
-    })
+/// The timer of this process.
+///
+/// It is replaced without a lock, which might be somebody's who is not in this fork.
+fn timer() -> Arc<Timer> {
+    static TIMER: ArcSwapOption<Timer> = ArcSwapOption::const_empty();
+    loop {
+        let timer = TIMER.load();
+        if let Some(timer) = &*timer
+            && !timer.made_in.is_past()
+        {
+            return Arc::clone(timer);
+        }
+        TIMER.compare_and_swap(&timer, Some(Arc::new(Timer::new())));
+    }
 }
 
 impl Timer {
-    fn enter(&'static self, entry: Entry) {
+    fn new() -> Self {
+        Self {
+            inbox: Queue::waiting(),
+            timed: AtomicUsize::new(0),
+            runs: AtomicBool::new(false),
+            parker: ArcSwapOption::empty(),
+            made_in: Generation::current(),
+        }
+    }
+
+    fn enter(self: &Arc<Self>, entry: Entry) {
         // The queue is never closed.
         if !matches!(self.inbox.push(entry), Ok(true)) {
             return;
@@ -137,9 +162,10 @@ impl Timer {
     }
 
     #[cold]
-    fn start(&'static self) {
+    fn start(self: &Arc<Self>) {
+        let this = Arc::clone(self);
         let thread = thread::Builder::new().name("windlass-timer".into());
-        let Err(error) = thread.spawn(|| self.keep_time()) else {
+        let Err(error) = thread.spawn(move || this.keep_time()) else {
             return;
         };
         eprintln!("windlass: the timer thread could not be started: {error}");

@@ -61,7 +61,8 @@ impl<T> Whole<T> {
     /// [`into_vec`](SharedBuffer::into_vec) copies nothing and
     /// [`try_into_vec`](SharedBuffer::try_into_vec) succeeds.
     ///
-    /// To wait on a thread that holds a part is to wait for ever.
+    /// To wait on a thread that holds a part is to wait for ever, and so it is in a
+    /// fork of the process whose threads hold one.
     ///
     /// # Panics
     /// If the buffer was taken before, by polling.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::job::CancelEnd;
+use crate::sys::fork::Generation;
 
 /// Cancels one job, wherever its [`JoinHandle`](crate::JoinHandle) went: it may
 /// have been awaited, or given to a main loop. Clones cancel the same job.
@@ -29,11 +30,13 @@ use crate::job::CancelEnd;
 pub struct CancelHandle {
     /// `None`: made from a handle that had given its result already.
     end: Option<CancelEnd>,
+    /// The process that the job is in.
+    made_in: Generation,
 }
 
 impl CancelHandle {
-    pub(super) fn new(end: Option<CancelEnd>) -> Self {
-        Self { end }
+    pub(super) fn new(end: Option<CancelEnd>, made_in: Generation) -> Self {
+        Self { end, made_in }
     }
 
     /// Cancels the job if it has not started. See
@@ -46,7 +49,7 @@ impl CancelHandle {
     /// cancelled. Never waits.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.end.as_ref().is_none_or(CancelEnd::is_resolved)
+        self.end.as_ref().is_none_or(CancelEnd::is_resolved) || self.made_in.is_past()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::job::{Completion, HandleEnd, Reason};
 use crate::scheduler::{PoolId, clear_tombstones, count_claimed};
 use crate::sync::absence::GuestsAway;
 use crate::sync::{Arc, block_until, spin_for};
+use crate::sys::fork::Generation;
 
 /// The way back from one job: wait for its result, look for it, or await it on
 /// any executor.
@@ -55,6 +56,8 @@ pub struct JoinHandle<T> {
     /// A thread had to be woken for the job, so that it cannot be done soon.
     woke: bool,
     cancel_on_drop: bool,
+    /// The process that the job is in.
+    made_in: Generation,
 }
 
 /// Where a job waits for its turn.
@@ -92,6 +95,7 @@ impl<T> JoinHandle<T> {
             home,
             woke,
             cancel_on_drop: false,
+            made_in: Generation::current(),
         }
     }
 
@@ -160,6 +164,10 @@ impl<T> JoinHandle<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_join(&mut self) -> Option<Result<T, JoinError>> {
+        if let Some(completion) = self.end.try_take() {
+            return Some(into_result(completion));
+        }
+        self.look_for_fork();
         self.end.try_take().map(into_result)
     }
 
@@ -167,7 +175,7 @@ impl<T> JoinHandle<T> {
     /// wait. Never waits itself.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.end.is_resolved()
+        self.end.is_resolved() || self.is_forked()
     }
 
     /// Cancels the job if it has not started; `true` if it never will, because
@@ -191,7 +199,7 @@ impl<T> JoinHandle<T> {
     /// main loop.
     #[must_use]
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle::new(self.end.cancel_end())
+        CancelHandle::new(self.end.cancel_end(), self.made_in)
     }
 
     /// Makes dropping this handle cancel the job, as [`cancel`](Self::cancel)
@@ -227,6 +235,19 @@ impl<T> JoinHandle<T> {
         ran
     }
 
+    /// Whether this process is a fork of the one that the job is in.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.made_in.is_past()
+    }
+
+    /// In a fork nobody is going to resolve the job.
+    #[inline]
+    fn look_for_fork(&self) {
+        if self.is_forked() {
+            self.end.give_up(Reason::Forked);
+        }
+    }
+
     fn expect_unspent(&self, method: &str) {
         assert!(
             !self.end.is_spent(),
@@ -256,6 +277,7 @@ impl<T> JoinHandle<T> {
         if let Some(completion) = self.end.try_take() {
             return completion;
         }
+        self.look_for_fork();
         if Arc::clone(view).would_deadlock() {
             return Completion::Refused(Reason::Deadlock);
         }
@@ -277,6 +299,7 @@ impl<T> JoinHandle<T> {
         if let Some(completion) = self.end.try_take() {
             return Some(completion);
         }
+        self.look_for_fork();
         // If a thread had to be woken for it, parking at once may let that
         // thread run on this very processor.
         if !self.woke && timeout != Some(Duration::ZERO) {
@@ -300,6 +323,7 @@ impl<T> Future for JoinHandle<T> {
     /// # Panics
     /// If the result was taken before.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.look_for_fork();
         self.end.poll(cx.waker()).map(into_result)
     }
 }

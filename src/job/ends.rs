@@ -250,6 +250,21 @@ impl<T> HandleEnd<T> {
         self.cell.is_some_and(|cell| unsafe { cancel(cell) })
     }
 
+    /// Resolves the job for `reason`, unless it is: whoever was to do it is not in
+    /// this process. The closure is not looked at.
+    #[cold]
+    pub(crate) fn give_up(&self, reason: Reason) {
+        let Some(cell) = self.cell else { return };
+        // SAFETY: `cell` is this value's hold.
+        let state = unsafe { cell.state() };
+        // The first, so that nobody claims it any more; the second if it was claimed.
+        let ending = state.expire(reason).or_else(|| state.resolve_early(reason));
+        if ending == Some(Ending::TakeWaker) {
+            // SAFETY: this call set RESOLVED while WAKER was set: rule 5.
+            discard(unsafe { cell.take_waker() });
+        }
+    }
+
     /// Another party that can cancel the job; `None` once the outcome was taken.
     pub(crate) fn cancel_end(&self) -> Option<CancelEnd> {
         let cell = self.cell?;

@@ -130,7 +130,7 @@ impl MainLoop {
     /// Sets the host's descriptor to the next deadline, if there is one and
     /// unless the loop was notified.
     pub(super) fn rest_alarm(&self) {
-        let Some(alarm) = self.shared.alarm.get() else {
+        let Some(alarm) = self.shared.alarm() else {
             return;
         };
         let deadline = self.sources.borrow().first_deadline();
@@ -147,7 +147,7 @@ impl MainLoop {
     /// than it was. During a turn that is left to the turn's end.
     pub(super) fn timers_changed(&self) {
         if !self.in_turn()
-            && self.shared.alarm.get().is_some()
+            && self.shared.alarm().is_some()
             && self.sources.borrow().first_deadline() != self.alarm_deadline.get()
         {
             self.rest_alarm();

@@ -13,6 +13,7 @@
 //! | `waker` | the wakers handed to both |
 //! | `remote` | closures posted by other threads |
 //! | `host` | living inside another loop |
+//! | `fork` | living on in a fork of the process |
 //! | `pollable` | the same by descriptor (unix) |
 //! | `shared` | the half that other threads reach: inbox, signal, parker |
 //! | `id` | the names of sources |
@@ -129,6 +130,7 @@
 //! after its count, and the loop counts after it has parked.
 
 mod completion;
+mod fork;
 mod host;
 mod id;
 pub(crate) mod listener;

@@ -55,16 +55,19 @@ impl MainLoop {
     /// loop is dropped. Never blocks.
     ///
     /// # Errors
-    /// If the system has no descriptor to give.
+    /// If the system has no descriptor to give, or if the loop was made in another
+    /// process, of which this is a fork.
     pub fn pollable(&self) -> io::Result<Pollable> {
-        if let Some(alarm) = self.shared.alarm.get() {
+        if let Some(alarm) = self.shared.alarm() {
             return Ok(Pollable {
                 alarm: Arc::clone(alarm),
             });
         }
         let alarm = Arc::new(Alarm::new()?);
         // Only this thread sets it, and it was not set above.
-        let _ = self.shared.alarm.set(Arc::clone(&alarm));
+        if !self.shared.set_alarm(Arc::clone(&alarm)) {
+            return Err(io::Error::other("the loop was made before a fork"));
+        }
         self.rest_alarm();
         self.renew_signal();
         Ok(Pollable { alarm })

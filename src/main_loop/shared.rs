@@ -7,6 +7,7 @@ use super::remote::Posted;
 use super::waker::SourceWaker;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, OnceLock, Ordering, Parker, thread};
 use crate::sys::Alarm;
+use crate::sys::fork::Generation;
 
 /// One entry of the inbox.
 pub(super) enum Event {
@@ -41,8 +42,10 @@ pub(super) struct Shared {
     parker: Parker,
     /// The host's waker while it has not been called since the last turn began.
     pub(super) waker: AtomicWaker,
-    /// The host's descriptor, once it has asked for one.
-    pub(super) alarm: OnceLock<Arc<Alarm>>,
+    /// The host's descriptor, once it has asked for one; see [`Shared::alarm`].
+    alarm: OnceLock<Arc<Alarm>>,
+    /// The process that the descriptor is for.
+    made_in: Generation,
 }
 
 impl Shared {
@@ -57,6 +60,7 @@ impl Shared {
             parker: Parker::new(thread::current()),
             waker: AtomicWaker::new(),
             alarm: OnceLock::new(),
+            made_in: Generation::current(),
         };
         (Arc::new(shared), receiver)
     }
@@ -149,9 +153,21 @@ impl Shared {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// The host's descriptor. A fork has none: what it did to it, it would do to its
+    /// parent's.
+    pub(super) fn alarm(&self) -> Option<&Arc<Alarm>> {
+        self.alarm.get().filter(|_| !self.made_in.is_past())
+    }
+
+    /// Takes the host's descriptor, the first one; whether there may be one.
+    #[cfg(unix)]
+    pub(super) fn set_alarm(&self, alarm: Arc<Alarm>) -> bool {
+        !self.made_in.is_past() && self.alarm.set(alarm).is_ok()
+    }
+
     fn announce(&self) {
         self.waker.wake();
-        if let Some(alarm) = self.alarm.get() {
+        if let Some(alarm) = self.alarm() {
             alarm.arm_now();
         }
     }

@@ -179,6 +179,16 @@ impl Sources {
         }
     }
 
+    /// The futures and listeners, in the order in which they were registered.
+    pub(super) fn waiting(&self) -> Vec<SourceId> {
+        let wait =
+            |source: &Source| matches!(source, Source::Pending { .. } | Source::Listener { .. });
+        let entries = self.entries.iter().filter(|(_, entry)| wait(&entry.source));
+        let mut ids: Vec<_> = entries.map(|(&id, _)| id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// Whether `id` is still registered.
     pub(super) fn contains(&self, id: SourceId) -> bool {
         self.entries.contains_key(&id)

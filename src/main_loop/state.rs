@@ -13,6 +13,7 @@ use super::remote::Remote;
 use super::shared::{Event, Shared};
 use super::sources::Sources;
 use crate::sync::Arc;
+use crate::sys::fork::Generation;
 use crate::sys::slice;
 use crate::util::discard;
 
@@ -99,6 +100,8 @@ pub struct MainLoop {
     pub(super) turns: Cell<usize>,
     /// The deadline the host's descriptor was last set to.
     pub(super) alarm_deadline: Cell<Option<Instant>>,
+    /// The process whose threads wake the sources.
+    pub(super) process: Cell<Generation>,
     /// The loop belongs to the thread that made it: the parker wakes no other.
     one_thread: PhantomData<Rc<()>>,
 }
@@ -122,6 +125,7 @@ impl MainLoop {
             host_waker: RefCell::new(None),
             turns: Cell::new(0),
             alarm_deadline: Cell::new(None),
+            process: Cell::new(Generation::current()),
             one_thread: PhantomData,
         }
     }
@@ -149,6 +153,7 @@ impl MainLoop {
     pub(super) fn has_ready(&self) -> bool {
         let mut sources = self.sources.borrow_mut();
         !self.inbox.is_empty()
+            || self.is_forked()
             || sources.has_immediate()
             || sources
                 .first_deadline()
@@ -191,7 +196,7 @@ impl Drop for MainLoop {
             drop(event);
         }
         // 5. The thread behind a portable descriptor, if there is one.
-        if let Some(alarm) = self.shared.alarm.get() {
+        if let Some(alarm) = self.shared.alarm() {
             alarm.close();
         }
         slice::normal();

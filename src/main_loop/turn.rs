@@ -20,6 +20,9 @@ struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// Begins a turn: everything that is ready now is its share.
     fn begin(main: &'a MainLoop) -> Self {
+        if main.is_forked() {
+            main.wake_all();
+        }
         // The order of these three is the protocol; see the module's prose.
         main.register_host_waker();
         main.shared.take_signal();

@@ -9,6 +9,7 @@ use super::room::Room;
 use super::{PostError, RecvError};
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering, WakerSlot, fence};
+use crate::sys::fork::Generation;
 use crate::util::{catch, discard};
 
 /// What producers and the consumer of one direction share.
@@ -33,6 +34,10 @@ pub(crate) struct Lane<T> {
     /// Rung when the lane may have become [over](Lane::poll_over).
     bell: Bell,
     room: Option<Box<Room>>,
+    /// The process that it was made in.
+    made_in: Generation,
+    /// Its producers are threads that are in that process only.
+    ends_with_process: bool,
 }
 
 impl<T> Lane<T> {
@@ -45,6 +50,15 @@ impl<T> Lane<T> {
     #[track_caller]
     pub(crate) fn bounded(capacity: usize) -> Self {
         Self::new(Queue::new(), Some(bound(capacity)))
+    }
+
+    /// A lane out of a job or a worker. In a fork of this process, where these are
+    /// not, it is closed.
+    pub(crate) fn outbox() -> Self {
+        Self {
+            ends_with_process: true,
+            ..Self::unbounded()
+        }
     }
 
     /// A lane whose consumer waits from the start, bounded if there is a bound.
@@ -65,6 +79,8 @@ impl<T> Lane<T> {
             emptied: AtomicBool::new(false),
             bell: Bell::default(),
             room,
+            made_in: Generation::current(),
+            ends_with_process: false,
         }
     }
 
@@ -133,7 +149,12 @@ impl<T> Lane<T> {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.queue.is_closed()
+        self.queue.is_closed() || self.is_cut_off()
+    }
+
+    /// Whether the producers are in another process, of which this is a fork.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.ends_with_process && self.made_in.is_past()
     }
 
     /// Whether somebody receives.
@@ -240,7 +261,7 @@ impl<T, L: Deref<Target = Lane<T>>> Claim<T, L> {
             }
             self.batch = self.lane.queue.take();
             if self.batch.len() == 0 {
-                return if self.lane.queue.is_closed() {
+                return if self.lane.is_closed() {
                     self.at_the_end()
                 } else {
                     Poll::Pending
@@ -282,9 +303,9 @@ impl<T, L: Deref<Target = Lane<T>>> Claim<T, L> {
     pub(crate) fn poll_end(&mut self, waker: &Waker) -> Option<bool> {
         self.lane.waker.register(waker);
         match self.lane.queue.wait() {
-            Wait::Waiting => None,
+            Wait::Waiting if !self.lane.is_cut_off() => None,
             Wait::Arrived => Some(false),
-            Wait::Closed => {
+            Wait::Waiting | Wait::Closed => {
                 self.lane.set_emptied();
                 Some(true)
             }
@@ -293,7 +314,7 @@ impl<T, L: Deref<Target = Lane<T>>> Claim<T, L> {
 
     /// Whether a look would be worth it; touches nothing.
     pub(crate) fn is_worth_a_look(&self) -> bool {
-        self.batch.len() != 0 || !self.lane.queue.is_empty() || self.lane.queue.is_closed()
+        self.batch.len() != 0 || !self.lane.queue.is_empty() || self.lane.is_closed()
     }
 
     /// The lane is closed. Is it empty, too? A last message may have come

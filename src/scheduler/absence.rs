@@ -40,6 +40,10 @@ impl Absentee for PoolThread {
             return;
         }
         let scheduler = &self.scheduler;
+        // In a fork of the pool's process there is nobody to take the place.
+        if scheduler.is_forked() {
+            return;
+        }
         self.stats.end_busy(scheduler.born.elapsed());
         scheduler.idle.leave_for_a_wait();
         // Partner: the fence in `Scheduler::notice`.
@@ -54,7 +58,7 @@ impl Absentee for PoolThread {
 
     fn returns(&self) {
         self.absences.set(self.absences.get() - 1);
-        if self.absences.get() > 0 {
+        if self.absences.get() > 0 || self.scheduler.is_forked() {
             return;
         }
         self.stats.begin_busy(self.scheduler.born.elapsed());

@@ -175,7 +175,7 @@ impl Scheduler {
     /// If the pool is closed, or full.
     pub(crate) fn try_let_in(&self, bounds: &Bounds) -> Result<(), Reason> {
         if !self.is_open_here() {
-            Err(Reason::Closed)
+            Err(self.why_refused())
         } else if bounds.room.enter() {
             Ok(())
         } else {

@@ -32,7 +32,7 @@ impl Scheduler {
         for index in 0..count {
             let slot = job(index);
             if !inside && self.is_closed() {
-                self.refuse(slot, Reason::Closed);
+                self.refuse(slot, self.why_refused());
             } else if let Err(slot) = self.seats[index].calls.push(slot) {
                 self.refuse(slot, Reason::Closed);
             }

@@ -40,8 +40,9 @@ impl Scheduler {
     }
 
     /// Whether jobs from outside are refused.
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.idle.load().is_closed()
+        self.idle.load().is_closed() || self.is_forked()
     }
 
     /// Whether a job from this thread would be taken.
@@ -87,6 +88,9 @@ impl Scheduler {
 
     /// Empties all queues, refusing each job. Any thread may do it.
     pub(super) fn sweep(&self, reason: Reason) {
+        if self.is_forked() {
+            return;
+        }
         self.sweep_calls(reason);
         for queue in self.lanes.queues() {
             self.sweep_one(|| queue.steal(), reason);

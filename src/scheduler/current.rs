@@ -35,6 +35,10 @@ impl PoolThread {
         absence::tell(None);
         set(None);
         super::states::clear(|payload| scheduler.report_panic(payload));
+        if scheduler.is_forked() {
+            // A job has forked, and this is the fork: the pool's end is elsewhere.
+            return;
+        }
         if !this.is_gone.get() {
             scheduler.end_residents();
         }
@@ -145,7 +149,12 @@ pub(crate) fn current_scheduler() -> Option<Arc<Scheduler>> {
 fn current<R>(f: impl FnOnce(&Rc<PoolThread>) -> R) -> Option<R> {
     // In a thread's last destructors it is gone, and so is the pool thread.
     CURRENT
-        .try_with(|current| current.borrow().as_ref().map(f))
+        .try_with(|current| {
+            let current = current.borrow();
+            let thread = current.as_ref()?;
+            // In a fork of its process it is no pool thread any more.
+            (!thread.scheduler.is_forked()).then(|| f(thread))
+        })
         .ok()
         .flatten()
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Stall;
 use crate::job::{Reason, Slot};
+use crate::sys::fork;
 use crate::util::{PanicPayload, payload_message};
 
 /// The hooks of one pool. They run inside `catch`; a panicking hook harms
@@ -25,7 +26,14 @@ impl Default for Hooks {
                 let text = payload_message(&*payload).unwrap_or("(no message)");
                 eprintln!("windlass: nobody handled this: {text}");
             }),
-            on_reject: Box::new(|job| eprintln!("windlass: {job}")),
+            on_reject: Box::new(|job| {
+                let line = format_args!("windlass: {job}");
+                if job.is_forked() {
+                    fork::report(line);
+                } else {
+                    eprintln!("{line}");
+                }
+            }),
             on_stall: Box::new(|stall| eprintln!("windlass: {stall}")),
         }
     }
@@ -84,6 +92,13 @@ impl RejectedJob {
         self.reason == Reason::Rejected
     }
 
+    /// Whether this process is a fork of the one with the pool's threads; see
+    /// [`Pool`](crate::Pool#fork).
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.reason == Reason::Forked
+    }
+
     /// Runs the job on the calling thread, for as long as it takes.
     ///
     /// # Panics
@@ -100,6 +115,10 @@ impl fmt::Display for RejectedJob {
         f.write_str(match self.reason {
             Reason::Closed => "a job was rejected because the pool is closed",
             Reason::Rejected => "a job was rejected: there was no room for it",
+            Reason::Forked => {
+                "a job was rejected because this process is a fork, \
+                 and the pool's threads are not in it"
+            }
             // The other reasons are told to handles only.
             _ => "a job was thrown away unrun by shutdown_now",
         })

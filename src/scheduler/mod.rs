@@ -20,6 +20,7 @@
 //! | [`report`] | what the pool has done, and how long its jobs take |
 //! | [`watch`], [`stall`] | jobs that run for too long are reported |
 //! | [`current`] | which pool thread this is |
+//! | [`fork`] | a pool in a fork of its process |
 //! | [`hooks`] | what users hang in: thread start and stop, panics, rejected jobs |
 //!
 //! `sleep.md` explains the sleep and wake protocol to a newcomer and ends in a
@@ -43,6 +44,7 @@ mod bounds;
 mod calls;
 mod closing;
 mod current;
+mod fork;
 mod hooks;
 mod idle;
 mod lanes;
@@ -80,6 +82,7 @@ use crate::metrics::{Counters, JobTimes};
 use crate::port::Hub;
 use crate::sync::deque::{Injector, Worker};
 use crate::sync::{Arc, OnceLock, Ordering};
+use crate::sys::fork::Generation;
 
 pub use self::bounds::WhenFull;
 pub(crate) use self::bounds::{Bounds, Permit};
@@ -121,6 +124,8 @@ pub(crate) struct Scheduler {
     watch: OnceLock<Watch>,
     /// When the pool was built.
     born: Instant,
+    /// The process that its threads are in.
+    made_in: Generation,
 }
 
 /// A thread's own ends of its queues.
@@ -166,6 +171,7 @@ impl Scheduler {
             times,
             watch: OnceLock::new(),
             born: Instant::now(),
+            made_in: Generation::watched(),
         })
     }
 

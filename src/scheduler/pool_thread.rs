@@ -62,10 +62,12 @@ impl PoolThread {
         }
     }
 
-    /// Runs jobs until the pool is closed and empty, or the thread is to leave.
+    /// Runs jobs until the pool is closed and empty, or the thread is to leave; or, in
+    /// the fork, until one of them has forked.
     pub(super) fn work(&self) {
         self.start_working();
-        loop {
+        // Asked before each look at the queues, which are not this process's then.
+        while !self.scheduler.is_forked() {
             let mut lies = false;
             let slot = if self.scheduler.orders.are_none() {
                 self.pick()
@@ -83,7 +85,7 @@ impl PoolThread {
                 self.time_slice.at_work();
                 self.run(slot);
             } else if let Some(slot) = self.wait_for_work(lies) {
-                self.run(slot);
+                self.run_found(slot);
             } else {
                 return;
             }
@@ -91,13 +93,20 @@ impl PoolThread {
     }
 
     /// Runs one job; a panic that no handle will see goes to the hook.
-    #[inline]
+    #[inline(always)]
     fn run(&self, slot: Slot) {
         if self.scheduler.is_bounded() {
             self.run_counted(slot);
         } else {
             self.run_uncounted(slot);
         }
+    }
+
+    /// As [`PoolThread::run`], of a job that was waited for: apart, so that the other
+    /// one is inlined where it matters.
+    #[cold]
+    fn run_found(&self, slot: Slot) {
+        self.run(slot);
     }
 
     /// As [`PoolThread::run`], in a pool whose queue has a bound.
@@ -108,7 +117,7 @@ impl PoolThread {
         self.run_uncounted(slot);
     }
 
-    #[inline]
+    #[inline(always)]
     fn run_uncounted(&self, slot: Slot) {
         if self.scheduler.is_discarding() {
             self.scheduler.refuse(slot, Reason::Cancelled);

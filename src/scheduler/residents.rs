@@ -70,6 +70,9 @@ impl Scheduler {
     /// in `sweep` if the caller should have a job call
     /// [`Scheduler::sweep_residents`].
     pub(crate) fn enter_resident(&self, resident: Weak<dyn Resident>) -> Result<Sweep, Ended> {
+        if self.is_forked() {
+            return Err(Ended);
+        }
         self.residents.list.push(resident).map_err(|_| Ended)?;
         let before = &self.residents.before_sweep;
         let due = before.fetch_sub(1, Ordering::Relaxed) == 1;
@@ -95,5 +98,5 @@ pub(crate) enum Sweep {
     NotDue,
 }
 
-/// The pool has no more threads.
+/// The pool has no more threads, or this process none of them.
 pub(crate) struct Ended;

@@ -36,7 +36,7 @@ impl Scheduler {
         self.submit_as_it_is(slot)
     }
 
-    #[inline]
+    #[inline(always)]
     fn submit_as_it_is(&self, slot: Slot) -> Result<bool, Slot> {
         match current::of(self) {
             Some(_) if self.is_discarding() => Err(slot),
@@ -67,7 +67,7 @@ impl Scheduler {
     /// As [`Scheduler::submit`], for callers that are not of this pool.
     #[inline]
     pub(super) fn submit_from_outside(&self, slot: Slot) -> Result<bool, Slot> {
-        if self.idle.load().is_closed() {
+        if self.is_closed() {
             return Err(slot);
         }
         self.injector.push(slot);
@@ -123,6 +123,9 @@ impl Scheduler {
     }
 
     fn wake(&self, unless: impl Fn(Idle) -> bool) -> bool {
+        if self.is_forked() {
+            return false;
+        }
         if let Some(seat) = self.idle.pick_sleeper(&self.seats, unless) {
             self.counters.count_wake_up();
             self.seats[seat].unpark();

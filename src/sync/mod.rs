@@ -57,8 +57,12 @@ pub(crate) use std::sync::atomic::AtomicBool as ReportFlag;
 /// A counter that is only for reports.
 pub(crate) use std::sync::atomic::AtomicU64 as ReportCounter;
 
-/// A counter for a `static`, which loom's cannot be.
-pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;
+/// For a `static`, which loom's cannot be.
+pub(crate) use std::sync::atomic::{AtomicU32 as StaticU32, AtomicU64 as StaticU64};
+
+/// The same, for what no model has.
+#[cfg(all(unix, not(any(target_os = "emscripten", loom, miri))))]
+pub(crate) use std::sync::atomic::AtomicBool as StaticBool;
 
 /// loom's `thread_local!` under the standard one's syntax.
 #[cfg(loom)]

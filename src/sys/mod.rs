@@ -1,11 +1,12 @@
 //! What the standard library does not reach: system calls, wrapped safely.
 //!
-//! `slice` is about time slices. [`Alarm`] is a descriptor that becomes
+//! `slice` is about time slices, `fork` about processes that were forked. [`Alarm`] is a descriptor that becomes
 //! readable now or at a given time. It has one shape and three bodies: Linux
 //! has kernel objects for it, other unix systems make do with a socket pair and
 //! a thread, and where there are no descriptors to poll it cannot be made at
 //! all.
 
+pub(crate) mod fork;
 pub(crate) mod slice;
 
 #[cfg(all(target_os = "linux", not(windlass_portable)))]

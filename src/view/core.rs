@@ -84,7 +84,7 @@ impl View {
     pub(super) fn submit(this: &Arc<Self>, mut slot: Slot) {
         this.scheduler.stamp(&mut slot);
         if let Err(slot) = this.accept(slot) {
-            this.scheduler.refuse(slot, Reason::Closed);
+            this.scheduler.refuse(slot, this.scheduler.why_refused());
         }
     }
 
@@ -107,8 +107,9 @@ impl View {
     pub(super) fn start(self: &Arc<Self>) {
         self.unbegun.fetch_add(1, Ordering::AcqRel);
         while self.hand_turn_over().is_err() {
-            if !self.begin() {
-                // A waiter has taken the turn over.
+            if self.scheduler.is_forked() || !self.begin() {
+                // What waits is the other process's, or a waiter has taken the turn
+                // over.
                 return;
             }
             self.refuse_next();

@@ -31,7 +31,7 @@ const BATCH: usize = if cfg!(loom) { 2 } else { 64 };
 
 /// A worker: what its handle, its parents and the pool share.
 pub(super) struct Actor<In> {
-    core: Core,
+    pub(super) core: Core,
     pub(super) mailbox: Lane<In>,
     /// Empty while somebody has the turn and uses it, and after the end. The
     /// lock is never waited for: only who has the turn comes here.
@@ -73,12 +73,18 @@ impl<In: Send + 'static> Actor<In> {
     /// Puts a message into the mailbox, and hands the turn over if that gave it
     /// to the caller.
     pub(super) fn post(self: &Arc<Self>, message: In) -> Result<(), PostError<In>> {
+        if self.core.is_forked() {
+            return Err(PostError::closed(message));
+        }
         let told = self.mailbox.push(message)?;
         self.posted(told)
     }
 
     /// As [`Actor::post`], by who has taken the room for it.
     pub(super) fn post_let_in(self: &Arc<Self>, message: In) -> Result<(), PostError<In>> {
+        if self.core.is_forked() {
+            return Err(PostError::closed(message));
+        }
         let told = self.mailbox.push_let_in(message)?;
         self.posted(told)
     }
@@ -93,7 +99,7 @@ impl<In: Send + 'static> Actor<In> {
         // the one that gave it to it.
         let mut body = self.take_body();
         let mine = body.next_mail(&self.mailbox);
-        self.end(body, Exit::pool_closed());
+        self.end(body, self.exit_with_pool());
         mine.map_or(Ok(()), |message| Err(PostError::closed(message)))
     }
 
@@ -103,6 +109,12 @@ impl<In: Send + 'static> Actor<In> {
         let _inside = current::enter(self);
         for _ in 0..BATCH {
             match self.step(&mut body) {
+                // The handler has forked, and this is the fork: the rest of the
+                // mail is handled in the other process.
+                Step::Done if self.core.is_forked() => {
+                    self.embody(body);
+                    return After::Over;
+                }
                 Step::Done => {}
                 Step::NoMail => {
                     if broken(Mutant::BodyKept) {
@@ -140,7 +152,7 @@ impl<In: Send + 'static> Actor<In> {
             return self.start(body);
         }
         // Read before the mailbox: what was posted before it closed is there.
-        let closed = self.mailbox.is_closed();
+        let closed = self.mailbox.queue().is_closed();
         let Some(message) = body.next_mail(&self.mailbox) else {
             return match closed {
                 // Whoever terminates says so first and closes then.
@@ -220,9 +232,17 @@ impl<In: Send + 'static> Actor<In> {
         let exit = if self.core.is_terminating() {
             Exit::terminated()
         } else {
-            Exit::pool_closed()
+            self.exit_with_pool()
         };
         self.end(self.take_body(), exit);
+    }
+
+    /// How a worker ends that has no pool any more.
+    fn exit_with_pool(&self) -> Exit {
+        match &self.core.host {
+            Host::Pool(scheduler) if scheduler.is_forked() => Exit::FORKED,
+            _ => Exit::pool_closed(),
+        }
     }
 
     /// A panic that no exit will tell of.
@@ -309,13 +329,13 @@ impl<In: Send + 'static> AnyWorker for Actor<In> {
     }
 
     fn close(self: Arc<Self>) {
-        if self.mailbox.shut() {
+        if !self.core.is_forked() && self.mailbox.shut() {
             self.hand_turn_over_or_end();
         }
     }
 
     fn call(self: Arc<Self>) {
-        if self.mailbox.queue().call() {
+        if !self.core.is_forked() && self.mailbox.queue().call() {
             self.hand_turn_over_or_end();
         }
     }

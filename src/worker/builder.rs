@@ -369,7 +369,7 @@ fn build<In: Send + 'static, Out: Send + 'static>(
     host: Host,
     mailbox: Lane<In>,
 ) -> Worker<In, Out> {
-    let outbox = Arc::new(Lane::unbounded());
+    let outbox = Arc::new(Lane::outbox());
     let owner = current();
     let core = Core::new(name, host, owner.as_ref(), Arc::clone(&outbox) as _);
     let actor = Arc::new(Actor::new(core, mailbox));

@@ -10,6 +10,7 @@ use crate::scheduler::{Resident, Scheduler};
 use crate::sync::{
     Arc, AtomicBool, AtomicU32, AtomicUsize, Mutex, OnceLock, Ordering, Parker, StaticU64, Weak,
 };
+use crate::sys::fork::Generation;
 
 /// A worker's number: never used again in this process, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,6 +149,9 @@ pub(crate) struct Core {
     exit: OnceLock<Exit>,
     /// Rung after `exit` was set.
     gone: Bell,
+    /// The process that it lives in. In a fork of that it is left as it was, but
+    /// counts as ended.
+    made_in: Generation,
 }
 
 impl Core {
@@ -176,15 +180,26 @@ impl Core {
             child_error: Mutex::new(None),
             exit: OnceLock::new(),
             gone: Bell::default(),
+            made_in: Generation::current(),
         }
     }
 
+    /// Whether this process is a fork of the one that it lives in.
+    #[inline]
+    pub(super) fn is_forked(&self) -> bool {
+        self.made_in.is_past()
+    }
+
     pub(super) fn exit(&self) -> Option<&Exit> {
-        self.exit.get()
+        let exit = self.exit.get();
+        exit.or_else(|| self.is_forked().then_some(&Exit::FORKED))
     }
 
     /// Ready once the worker has ended.
     pub(super) fn poll_gone(&self, waiting: &mut Waiting, waker: &Waker) -> Poll<()> {
+        if self.is_forked() {
+            return Poll::Ready(());
+        }
         self.gone.poll(waiting, waker, || self.exit.get().is_some())
     }
 
@@ -248,7 +263,7 @@ impl Core {
     /// Takes the error of a worker that this one started, unless it has ended or
     /// has one already: then it comes back, or was passed on by the end.
     fn accept(&self, error: WorkerError) -> Result<(), Option<WorkerError>> {
-        if self.exit.get().is_some() {
+        if self.exit().is_some() {
             return Err(Some(error));
         }
         {

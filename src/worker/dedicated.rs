@@ -13,6 +13,7 @@ use super::handle::Worker;
 use super::parent::Parent;
 use crate::port::Lane;
 use crate::sync::{Arc, OnceLock, Parker, thread};
+use crate::sys::fork::Generation;
 
 /// Says what a worker on a thread of its own is to be, and starts it; see
 /// [`Worker::dedicated`].
@@ -114,6 +115,8 @@ impl<In: Send + 'static, Out: Send + 'static> DedicatedBuilder<In, Out> {
         self,
         start: impl FnOnce(Parent<Out>) -> Start<In>,
     ) -> io::Result<Worker<In, Out>> {
+        // The worker is made after this, and notes it.
+        let _ = Generation::watched();
         // Before there is a thread: it panics over a wrong capacity.
         let mailbox = Lane::mailbox(self.settings.mailbox);
         let name = self.settings.name.as_deref().unwrap_or("windlass-worker");

@@ -25,10 +25,14 @@ enum Repr {
     Closed,
     Terminated,
     PoolClosed,
+    Forked,
     Failed(WorkerError),
 }
 
 impl Exit {
+    /// Of a worker that lives in another process, of which this is a fork.
+    pub(super) const FORKED: Self = Self(Repr::Forked);
+
     pub(super) fn closed() -> Self {
         Self(Repr::Closed)
     }
@@ -63,6 +67,13 @@ impl Exit {
         matches!(self.0, Repr::PoolClosed)
     }
 
+    /// Whether this process is a fork of the one that the worker lives in, where it
+    /// may be alive; see [`Pool`](crate::Pool#fork).
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        matches!(self.0, Repr::Forked)
+    }
+
     /// Whether it failed for good: [`error`](Self::error) says why.
     #[must_use]
     pub fn is_failed(&self) -> bool {
@@ -91,6 +102,7 @@ impl fmt::Display for Exit {
             Repr::Closed => f.write_str("closed, with all mail handled"),
             Repr::Terminated => f.write_str("terminated"),
             Repr::PoolClosed => f.write_str("its pool was closed"),
+            Repr::Forked => f.write_str("this process is a fork, and the worker is not in it"),
             Repr::Failed(error) => error.fmt(f),
         }
     }

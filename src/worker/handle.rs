@@ -161,7 +161,7 @@ impl<In: Send + 'static, Out: Send + 'static> Target<In> for Worker<In, Out> {
     }
 
     fn is_closed(&self) -> bool {
-        self.actor.mailbox.is_closed()
+        self.actor.mailbox.is_closed() || self.actor.core.is_forked()
     }
 
     fn room(&self) -> Option<&Room> {

@@ -52,8 +52,10 @@ impl<Out> Parent<Out> {
         self.worker.core().id
     }
 
+    /// In a fork of the worker's process it has none either.
     pub(super) fn owner_is_gone(&self) -> bool {
-        self.worker.core().is_abandoned() && !self.outbox.is_claimed()
+        let core = self.worker.core();
+        core.is_abandoned() && !self.outbox.is_claimed() || core.is_forked()
     }
 }
 

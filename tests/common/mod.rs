@@ -4,6 +4,9 @@
 // Each test crate takes what it needs of this.
 #![allow(dead_code)]
 
+#[cfg(unix)]
+pub(crate) mod forks;
+
 use std::any::Any;
 use std::collections::HashSet;
 use std::panic::{self, AssertUnwindSafe};
