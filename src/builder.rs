@@ -85,10 +85,10 @@ impl PoolBuilder {
     /// place of others that wait inside a job: see [`blocking`](crate::blocking).
     /// Default: 256. With 0 a thread that waits is a thread less.
     ///
-    /// A thread and its substitutes are 4095 at most. A substitute is started when
-    /// the last thread that is awake begins to wait, by that thread; it has a name
-    /// and an index as the others have, from `num_threads` up, and leaves when it
-    /// was not needed for five seconds.
+    /// Threads and substitutes are 4095 at most. A substitute is started by a thread
+    /// that begins to wait, or takes a job while others wait, if none sleeps that
+    /// could run in its place; it has a name and an index as the others have, from
+    /// `num_threads` up, and leaves when it was not needed for five seconds.
     pub fn max_substitutes(mut self, threads: usize) -> Self {
         self.threads.max_substitutes = threads;
         self

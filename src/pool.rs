@@ -302,7 +302,8 @@ impl Pool {
     ///
     /// More threads are started here. Of fewer, those that are too many leave after
     /// the job they are in; this does not wait for them, and what waits in their
-    /// queues goes to the others.
+    /// queues goes to the others. Only what [`on_each_thread`](Self::on_each_thread)
+    /// gave them and they have not begun is refused as closed.
     ///
     /// # Errors
     /// If the number is not possible, the pool is closed, or the operating system

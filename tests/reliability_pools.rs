@@ -1,5 +1,5 @@
-//! Promise: pools may wait for each other's jobs, as long as each has a thread
-//! left over.
+//! Promise: pools may wait for each other's jobs. (Without end: see
+//! `substitutes.rs`.)
 
 mod common;
 

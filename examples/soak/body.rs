@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use windlass::{JobSet, JoinHandle, checkpoint, is_cancelled};
+use windlass::{JobSet, JoinHandle, blocking, channel, checkpoint, is_cancelled};
 
 use crate::ledger::{Job, Kind, fact};
 use crate::random::Random;
 use crate::scene::{LATEST, ROOMY, SERIAL, Scene, Target};
-use crate::tally::Fault;
+use crate::tally::{Fault, did, found};
 use crate::tokens::{Product, Tag, blow, is_rejecting, quiet};
 
 /// How a job stands to others.
@@ -88,9 +88,10 @@ pub(crate) fn work(
         match random.below(20) {
             0..6 if place.depth > 0 && !is_rejecting() => nest(&job, &mut random, place, scene),
             0..10 => {}
-            10..14 => spin(random.micros(30)),
-            14 => std::thread::yield_now(),
-            15 => obey(random.micros(300)),
+            10..13 => spin(random.micros(30)),
+            13 => std::thread::yield_now(),
+            14 => obey(random.micros(300)),
+            15 if !is_rejecting() => wait(&mut random, scene),
             16 => (0..1000).try_for_each(|_| checkpoint()).unwrap_or(()),
             _ => spin(random.micros(3)),
         }
@@ -105,6 +106,36 @@ pub(crate) fn work(
     }
     drop(begun);
     Product::new(&job)
+}
+
+/// Waits, while a substitute runs in this thread's place: for something that the pool
+/// cannot see, for a message, or for a job of another pool which waits for one of this.
+fn wait(random: &mut Random, scene: &Arc<Scene>) {
+    did("waits inside jobs", 1);
+    match random.below(3) {
+        0 => {
+            let length = random.micros(100);
+            blocking(|| std::thread::sleep(length));
+        }
+        1 => {
+            let (here, there) = channel::<(), ()>();
+            scene.other.execute(move || {
+                let _ = there.post(());
+            });
+            if here.recv().is_err() {
+                found(Fault::Lost, || "a message from another pool".to_owned());
+            }
+        }
+        _ => {
+            let back = scene.spawner.clone();
+            let chain = scene.other.spawn(move || back.spawn(|| 7).join());
+            match chain.join() {
+                Ok(Ok(7)) => {}
+                Ok(Err(_)) if scene.ledger.closing.load(Relaxed) => {}
+                other => found(Fault::Lost, || format!("there and back: {other:?}")),
+            }
+        }
+    }
 }
 
 pub(crate) fn spin(length: Duration) {

@@ -256,6 +256,7 @@ impl Hand {
                 Ok(same) if same == index => {}
                 Ok(_) => job.fault(Fault::Wrong, "on_each_thread ran on another thread"),
                 Err(_) if self.scene.ledger.closing.load(Relaxed) => {}
+                Err(error) if error.is_closed() && self.scene.ledger.resizing.load(Relaxed) => {}
                 Err(error) => job.fault(Fault::Lost, &format!("on_each_thread: {error}")),
             }
         }

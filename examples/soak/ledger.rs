@@ -104,6 +104,8 @@ pub(crate) struct Ledger {
     opened: AtomicUsize,
     /// The pool's end may have begun.
     pub(crate) closing: AtomicBool,
+    /// The number of threads changes, so that one may leave without its call.
+    pub(crate) resizing: AtomicBool,
     /// Its backlog may be thrown away.
     pub(crate) discarding: AtomicBool,
     pub(crate) rejects: AtomicUsize,
@@ -116,6 +118,7 @@ impl Ledger {
             lines: (0..LINES).map(|_| Line::default()).collect(),
             opened: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
+            resizing: AtomicBool::new(false),
             discarding: AtomicBool::new(false),
             rejects: AtomicUsize::new(0),
         })

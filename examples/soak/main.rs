@@ -7,7 +7,8 @@
 //! which ends in one of eight ways, often in the middle of the work. Up to three
 //! *hands* (`hand`), threads outside the pool, spawn, execute, join, await, cancel,
 //! drop, listen, post and split; the jobs (`body`) do so among themselves, in views
-//! and sets too; workers (`workers`), ports (`mail`) and buffers (`memory`) come and go.
+//! and sets too, and wait for messages and for another pool; in every other round the
+//! number of threads changes all the time; workers (`workers`), ports (`mail`) and buffers (`memory`) come and go.
 //! Bodies, captures' drops and results' drops panic.
 //!
 //! Each job and each message has a line in the round's ledger (`ledger`), which it
@@ -42,6 +43,8 @@ mod tokens;
 mod watch;
 mod workers;
 
+use windlass::Pool;
+
 use crate::args::{Args, Request, USAGE};
 use crate::random::{Random, scramble};
 
@@ -65,12 +68,20 @@ fn soak(args: &Args) -> ExitCode {
     tokens::hush();
     let done = Arc::new(AtomicBool::new(false));
     let watchdog = watch::start(&done);
+    // For jobs that wait for another pool.
+    let other = match Pool::builder().num_threads(1).build() {
+        Ok(other) => other,
+        Err(error) => {
+            eprintln!("soak: no pool: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let begin = Instant::now();
     let mut number = 0;
     while begin.elapsed() < args.length && tally::all_is_well() {
         number += 1;
         let random = Random::new(scramble(seed).wrapping_add(scramble(number)));
-        if let Err(error) = round::run(number, random) {
+        if let Err(error) = round::run(number, random, &other) {
             eprintln!("soak: no pool for round {number}: {error}");
             return ExitCode::FAILURE;
         }

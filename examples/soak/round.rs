@@ -43,17 +43,19 @@ const ENDS: [(End, &str); 8] = [
 
 /// Makes a pool, sets the hands to work, ends it in the middle or afterwards,
 /// and closes the books.
-pub(crate) fn run(number: u64, mut random: Random) -> Result<(), BuildError> {
+pub(crate) fn run(number: u64, mut random: Random, other: &Pool) -> Result<(), BuildError> {
     let ledger = Ledger::new(number);
     let post = Post::new(format!("round {number}"));
     let pool = build(&ledger, &mut random)?;
-    let scene = Scene::new(&pool, &ledger);
+    let scene = Scene::new(&pool, other, &ledger);
     watch::round(&scene);
     let hands = 1 + random.index(HANDS);
     let steps = 10 + random.index(300);
     // As often afterwards as in the middle.
     let amid = random.index(2 * hands * steps);
     let (end, name) = random.pick(&ENDS);
+    let resizes = random.percent(50);
+    ledger.resizing.store(resizes, Relaxed);
     thread::scope(|scope| {
         let hands: Vec<_> = (0..hands)
             .map(|me| {
@@ -66,6 +68,9 @@ pub(crate) fn run(number: u64, mut random: Random) -> Result<(), BuildError> {
             .collect();
         while scene.steps.load(Relaxed) < amid && hands.iter().any(|hand| !hand.is_finished()) {
             post.at("waits for the hands", 0);
+            if resizes && random.percent(10) {
+                resize(&pool, random.pick(&[1, 2, 3, 8]));
+            }
             thread::sleep(Duration::from_micros(50));
         }
         post.at(name, 0);
@@ -108,6 +113,13 @@ fn build(ledger: &Arc<Ledger>, random: &mut Random) -> Result<Pool, BuildError> 
             }
         })
         .build()
+}
+
+fn resize(pool: &Pool, threads: usize) {
+    did("changes of the number of threads", 1);
+    if let Err(error) = pool.set_num_threads(threads) {
+        found(Fault::Wrong, || error.to_string());
+    }
 }
 
 /// No panic comes out of the library by itself.

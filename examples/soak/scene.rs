@@ -28,6 +28,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) struct Scene {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) spawner: Spawner,
+    /// Of a pool that outlives the round.
+    pub(crate) other: Spawner,
     pub(crate) views: [View; 4],
     pub(crate) tokens: Mutex<Vec<CancelToken>>,
     /// Steps that all hands took.
@@ -58,7 +60,7 @@ pub(crate) enum Target {
 }
 
 impl Scene {
-    pub(crate) fn new(pool: &Pool, ledger: &Arc<Ledger>) -> Arc<Self> {
+    pub(crate) fn new(pool: &Pool, other: &Pool, ledger: &Arc<Ledger>) -> Arc<Self> {
         let view = |way, bound| View {
             way,
             bound,
@@ -69,6 +71,7 @@ impl Scene {
         Arc::new(Self {
             ledger: Arc::clone(ledger),
             spawner: pool.spawner(),
+            other: other.spawner(),
             views: [
                 view(Way::Limit(pool.serial()), Some(1)),
                 view(Way::Limit(pool.limit(2)), Some(2)),

@@ -38,8 +38,11 @@ use crate::sys::fork::Generation;
 /// `join` may be called inside a job of the same pool, to any depth: a pool
 /// thread that waits for a job nobody started runs it itself. It runs nothing
 /// else meanwhile, so that a lock held across `join` cannot deadlock through
-/// the pool. Blocking on the *future* inside a job (`block_on(handle)`) cannot
-/// be seen by the pool, and takes a thread away from it: use `join` there.
+/// the pool. If it has to wait, another thread of the pool runs in its place, so
+/// that jobs of two pools may wait for each other too; see
+/// [`blocking`](crate::blocking). Blocking on the *future* inside a job
+/// (`block_on(handle)`) cannot be seen by the pool, and takes a thread away from
+/// it: use `join` there.
 ///
 /// ```
 /// use windlass::Pool;

@@ -5,6 +5,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::remote::Posted;
 use super::waker::SourceWaker;
+use crate::sync::absence::absent;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, OnceLock, Ordering, Parker, thread};
 use crate::sys::Alarm;
 use crate::sys::fork::Generation;
@@ -113,7 +114,8 @@ impl Shared {
     /// passed; may return early. On the loop's thread only.
     pub(super) fn wait(&self, deadline: Option<std::time::Instant>) {
         if !self.is_signalled() {
-            self.parker.park_until(deadline);
+            // It may run in a job.
+            absent(|| self.parker.park_until(deadline));
         }
     }
 

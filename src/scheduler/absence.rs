@@ -6,7 +6,9 @@
 //! so the pool may wake a sleeper although its number of threads are awake. If there
 //! is no sleeper, the waiter starts a *substitute* before it parks, whether or not
 //! there is work: whoever hands a job over later then finds a sleeper to wake, and a
-//! main loop never has to start a thread.
+//! main loop never has to start a thread. And so does the last sleeper that was woken,
+//! before it runs what it found, if still fewer run than are to: several waits may
+//! have relied on that one.
 //!
 //! When the waiter is back there may be one thread too many. It sets
 //! [`Order::Crowded`], and one of the threads lies down after its job, on the same
@@ -29,6 +31,7 @@
 
 use super::PoolThread;
 use super::orders::Order;
+use crate::job::Reason;
 use crate::sync::absence::Absentee;
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Ordering, fence};
@@ -50,7 +53,7 @@ impl Absentee for PoolThread {
         fence(Ordering::SeqCst);
         let idle = scheduler.idle.load();
         if idle.nobody_sleeps() {
-            scheduler.enlist_substitute(self.index);
+            scheduler.substitute_if_short();
         } else if !broken(Mutant::AbsentUnseen) && scheduler.work_visible() {
             scheduler.wake_one();
         }
@@ -84,7 +87,7 @@ impl PoolThread {
     #[cold]
     pub(super) fn stand_aside(&self) -> Aside {
         let scheduler = &self.scheduler;
-        if self.is_struck_off() {
+        if self.is_struck_off(false) {
             return Aside::Leaves;
         }
         while scheduler.orders.has(Order::Crowded) {
@@ -100,11 +103,26 @@ impl PoolThread {
         Aside::No
     }
 
-    /// Whether this thread was to leave, and is off the roster.
-    pub(super) fn is_struck_off(&self) -> bool {
+    /// Whether this thread was to leave, and is off the roster. With `credit` it had the
+    /// searching credit, and has given it back then.
+    pub(super) fn is_struck_off(&self, credit: bool) -> bool {
         let scheduler = &self.scheduler;
-        let gone = scheduler.orders.has(Order::Dismiss) && scheduler.strike_off(self.index);
-        self.is_gone.set(gone);
-        gone
+        if !scheduler.orders.has(Order::Dismiss) {
+            return false;
+        }
+        let Some(calls) = scheduler.strike_off(self.index) else {
+            return false;
+        };
+        self.is_gone.set(true);
+        self.time_slice.to_sleep();
+        // Before the looks: who sees the credit relies on them.
+        if credit {
+            scheduler.idle.stop_searching();
+        }
+        scheduler.make_up_for_one();
+        for calls in [self.calls.take(), calls] {
+            scheduler.refuse_batch(calls, Reason::Closed);
+        }
+        true
     }
 }

@@ -13,6 +13,7 @@
 
 use super::{PoolThread, Scheduler};
 use crate::job::{Reason, Slot};
+use crate::port::Batch;
 use crate::sync::{Ordering, fence};
 
 impl Scheduler {
@@ -56,7 +57,10 @@ impl Scheduler {
 
     /// Refuses the calls of one thread.
     pub(super) fn refuse_calls(&self, index: usize, reason: Reason) {
-        let mut calls = self.seats[index].calls.take();
+        self.refuse_batch(self.seats[index].calls.take(), reason);
+    }
+
+    pub(super) fn refuse_batch(&self, mut calls: Batch<Slot>, reason: Reason) {
         while let Some(slot) = calls.pop() {
             self.refuse(slot, reason);
         }
@@ -73,8 +77,9 @@ impl PoolThread {
         calls.pop()
     }
 
-    /// Whether this thread was called.
+    /// Whether this thread was called. (One that lies down may have taken calls off its
+    /// seat and not come to all of them.)
     pub(super) fn has_calls(&self) -> bool {
-        !self.scheduler.seats[self.index].calls.is_empty()
+        self.calls.borrow().len() > 0 || !self.scheduler.seats[self.index].calls.is_empty()
     }
 }

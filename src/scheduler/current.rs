@@ -18,7 +18,15 @@ thread_local! {
 
 impl PoolThread {
     /// The whole life of a pool thread, from its start hook to its stop hook.
-    pub(crate) fn live(self) {
+    pub(crate) fn live(mut self) {
+        while let Some(again) = self.live_once() {
+            self = again;
+        }
+    }
+
+    /// One life. If the seat was taken again while the thread was about to leave it,
+    /// another one is to follow.
+    fn live_once(self) -> Option<Self> {
         let parker = Arc::new(Parker::new(thread::current()));
         let this = Rc::new(self);
         let (scheduler, index) = (&this.scheduler, this.index);
@@ -37,17 +45,19 @@ impl PoolThread {
         super::states::clear(|payload| scheduler.report_panic(payload));
         if scheduler.is_forked() {
             // A job has forked, and this is the fork: the pool's end is elsewhere.
-            return;
+            return None;
         }
         if !this.is_gone.get() {
             scheduler.end_residents();
         }
         scheduler.run_hook(|hooks| (hooks.on_thread_stop)(index));
-        if this.is_gone.get() {
-            let scheduler = Arc::clone(scheduler);
-            let this = Rc::into_inner(this).expect("nobody else holds a thread that has ended");
-            scheduler.vacate(index, this.queues);
+        if !this.is_gone.get() {
+            return None;
         }
+        let scheduler = Arc::clone(scheduler);
+        let this = Rc::into_inner(this).expect("nobody else holds a thread that has ended");
+        let queues = scheduler.vacate(index, this.queues)?;
+        Some(Self::new(scheduler, index, queues))
     }
 }
 

@@ -124,7 +124,12 @@ impl IdleWord {
     /// Whether there is a sleeper who may run: fewer threads do than are to.
     #[inline]
     pub(super) fn may_wake(&self, idle: Idle) -> bool {
-        !idle.nobody_sleeps() && idle.away() > self.excess()
+        !idle.nobody_sleeps() && self.is_short(idle)
+    }
+
+    /// Whether fewer threads run than are to.
+    pub(super) fn is_short(&self, idle: Idle) -> bool {
+        idle.away() > self.excess()
     }
 
     /// Whether more threads run than are to.

@@ -386,6 +386,7 @@ fn a_job_in_a_lane_wakes_a_sleeper() {
         }
     });
 }
+
 /// A turn that somebody is to run.
 struct Witness(std::sync::atomic::AtomicBool);
 
@@ -470,4 +471,22 @@ fn throwing_out_what_is_cancelled_meanwhile_keeps_count() {
 fn catches_who_throws_out_too_late_and_keeps_the_place() {
     mutant::set(Mutant::LatePlaceKept);
     shedding_against_cancel();
+}
+
+/// One thread is to run, and there are two: either may be the one that lies down, also
+/// with a job in its own queue, which the other one takes then, or it itself when it is
+/// woken.
+#[test]
+fn who_lies_down_leaves_nothing_behind() {
+    model_with_spares(
+        1,
+        1,
+        || None,
+        |_| (),
+        |scheduler, ()| {
+            let inner = Arc::clone(scheduler);
+            let outer = spawn(scheduler, move || spawn(&inner, || 7));
+            assert_eq!(expect(expect(outer)), 7);
+        },
+    );
 }

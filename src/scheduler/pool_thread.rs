@@ -66,6 +66,7 @@ impl PoolThread {
     /// the fork, until one of them has forked.
     pub(super) fn work(&self) {
         self.start_working();
+        let mut is_new = true;
         // Asked before each look at the queues, which are not this process's then.
         while !self.scheduler.is_forked() {
             let mut lies = false;
@@ -83,6 +84,9 @@ impl PoolThread {
             };
             if let Some(slot) = slot {
                 self.time_slice.at_work();
+                if std::mem::take(&mut is_new) {
+                    self.scheduler.substitute_if_short();
+                }
                 self.run(slot);
             } else if let Some(slot) = self.wait_for_work(lies) {
                 self.run_found(slot);
@@ -293,7 +297,7 @@ impl PoolThread {
     /// the thread is to leave. It may lie on the stack of sleepers already.
     #[cold]
     fn wait_for_work(&self, mut lies: bool) -> Option<Slot> {
-        let scheduler = &*self.scheduler;
+        let scheduler = &self.scheduler;
         let mut credit = !lies && scheduler.idle.start_searching();
         let mut spin = scheduler.spin.start();
         self.stop_working(spin.idle_since());
@@ -314,6 +318,8 @@ impl PoolThread {
                     if credit {
                         self.hand_search_on();
                     }
+                    // It may have been the last sleeper.
+                    scheduler.substitute_if_short();
                     return Some(slot);
                 }
                 self.time_slice.to_sleep();
@@ -324,8 +330,7 @@ impl PoolThread {
             if !self.sleep() {
                 return None;
             }
-            if self.is_struck_off() {
-                self.hand_search_on();
+            if self.is_struck_off(true) {
                 return None;
             }
             spin.woken(&scheduler.spin);
@@ -333,11 +338,13 @@ impl PoolThread {
         }
     }
 
-    /// One look at everything outside this thread's own queues.
+    /// One look at everything. This thread's own queues are empty, unless it lay down
+    /// while they were not.
     pub(super) fn look_around(&self) -> Option<Slot> {
         self.pick_call()
             .or_else(|| self.pick_high())
-            .or_else(|| self.refill())
+            .or_else(|| self.queues.lifo.pop())
+            .or_else(|| self.pick_outside())
             .or_else(|| self.steal())
             .or_else(|| self.pick_low())
     }
@@ -362,7 +369,7 @@ impl PoolThread {
             // Partner: the fence in `Scheduler::notice`.
             fence(Ordering::SeqCst);
         }
-        if self.has_calls() {
+        if self.has_calls() || scheduler.is_dismissed(self.index) {
             // It came in too early for its submitter to see this thread on the
             // stack, and it must be this thread that is woken. First, because
             // waking one for visible work may wake another.
@@ -390,14 +397,18 @@ impl PoolThread {
     /// over.
     fn park(&self) {
         let scheduler = &*self.scheduler;
-        let deadline = scheduler
-            .is_spare(self.index)
-            .then(|| Instant::now() + KEEP_ALIVE);
         let parker = self.parker.get().expect("a thread that sleeps lives");
-        if !parker.park_until(deadline) {
-            // Nobody can leave from the middle of the stack.
-            scheduler.dismiss();
-            parker.park();
+        // Whoever waits may come back while this one sleeps. (A model has no clock.)
+        while !cfg!(loom) && scheduler.is_beyond(self.index) {
+            if parker.park_until(Some(Instant::now() + KEEP_ALIVE)) {
+                return;
+            }
+            if scheduler.has_spares() {
+                // Nobody can leave from the middle of the stack.
+                scheduler.dismiss();
+                break;
+            }
         }
+        parker.park();
     }
 }
