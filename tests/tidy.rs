@@ -82,7 +82,7 @@ fn files_below(folder: &str) -> Vec<String> {
                 if !["target", ".git", "node_modules"].contains(&name.as_str()) {
                     folders.push(path);
                 }
-            } else if name != "Cargo.lock" {
+            } else if !["Cargo.lock", ".git"].contains(&name.as_str()) {
                 let path = path.strip_prefix(root()).unwrap();
                 files.push(path.to_str().unwrap().replace('\\', "/"));
             }

@@ -1,11 +1,5 @@
 //! What a job does: something short, or jobs of its own, and then a result or a
 //! panic.
-//!
-//! # Who may wait for whom
-//! A program can lock itself up with views, as it can with locks: a job of one
-//! waits for a job of the other, and the other way round. So views have ranks,
-//! and a job in a view, with all its children, waits only for views of higher
-//! ranks; or directly for its own one, which gives its place back, or is an error.
 
 use std::hint;
 use std::sync::Arc;
@@ -14,58 +8,13 @@ use std::time::{Duration, Instant};
 
 use windlass::{JobSet, JoinHandle, blocking, channel, checkpoint, is_cancelled};
 
+use crate::ledger::place::{Order, Place};
+use crate::ledger::tally::{Fault, did, found};
+use crate::ledger::tokens::{Product, Tag, end, is_rejecting, quiet};
+use crate::ledger::views::{LATEST, SERIAL};
 use crate::ledger::{Job, Kind, fact};
 use crate::random::Random;
-use crate::scene::{LATEST, ROOMY, SERIAL, Scene, Target};
-use crate::tally::{Fault, did, found};
-use crate::tokens::{Product, Tag, blow, is_rejecting, quiet};
-
-/// How a job stands to others.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    /// So deep may its children go.
-    depth: u32,
-    /// It waits for this view and higher ones only.
-    rank: usize,
-    /// The view it is in.
-    own: Option<usize>,
-    /// The thread outside that hands it over.
-    pub(crate) hand: Option<usize>,
-}
-
-impl Place {
-    pub(crate) fn outside(hand: usize, depth: u32) -> Self {
-        Self {
-            depth,
-            rank: 0,
-            own: None,
-            hand: Some(hand),
-        }
-    }
-
-    pub(crate) fn child(self) -> Self {
-        Self {
-            depth: self.depth.saturating_sub(1),
-            own: None,
-            hand: None,
-            ..self
-        }
-    }
-
-    pub(crate) fn in_view(self, at: usize) -> Self {
-        Self {
-            rank: self.rank.max(at + 1),
-            own: Some(at),
-            ..self.child()
-        }
-    }
-}
-
-/// Which job of a view it is; of those from outside, which of its hand's.
-pub(crate) struct Order {
-    pub(crate) at: usize,
-    pub(crate) number: Option<(usize, u64)>,
-}
+use crate::scene::{Scene, Target};
 
 /// The body of a job.
 pub(crate) fn work(
@@ -81,12 +30,12 @@ pub(crate) fn work(
     // What `on_reject` runs is in no view any more.
     let inside = order
         .filter(|_| !is_rejecting())
-        .map(|Order { at, number }| scene.views[at].enter(at, &job, number));
+        .map(|order| scene.views[order.at].enter(&order, &job));
     if line.has(fact::TIMEOUT) {
         obey(Duration::from_micros(400));
     } else {
         match random.below(20) {
-            0..6 if place.depth > 0 && !is_rejecting() => nest(&job, &mut random, place, scene),
+            0..6 if place.may_nest() && !is_rejecting() => nest(&job, &mut random, place, scene),
             0..10 => {}
             10..13 => spin(random.micros(30)),
             13 => std::thread::yield_now(),
@@ -97,15 +46,7 @@ pub(crate) fn work(
         }
     }
     drop(inside);
-    if line.has(fact::PANICS) {
-        blow(&job);
-    }
-    if line.has(fact::CAPTURE_BOMB) {
-        // Before there is a result: a panic on the way out would leak it.
-        drop(tag);
-    }
-    drop(begun);
-    Product::new(&job)
+    end(tag, begun)
 }
 
 /// Waits, while a substitute runs in this thread's place: for something that the pool
@@ -168,7 +109,7 @@ fn nest(parent: &Job, random: &mut Random, place: Place, scene: &Arc<Scene>) {
                 continue;
             }
             2..4 => target(random_view(random, place)),
-            4..6 => target(place.own.filter(|&own| own != 1)),
+            4..6 => target(place.own_to_wait_for()),
             _ => Target::Pool,
         };
         let Some((handle, child)) = scene.spawn(random, target, place) else {
@@ -193,14 +134,13 @@ fn target(view: Option<usize>) -> Target {
 }
 
 fn self_of(place: Place) -> Target {
-    target(place.own)
+    target(place.own())
 }
 
 /// A view that the job may wait for.
 fn random_view(random: &mut Random, place: Place) -> Option<usize> {
     let at = random.index(LATEST + 1);
-    let is_own = place.own == Some(ROOMY) && at == ROOMY;
-    (at >= place.rank || is_own).then_some(at)
+    place.may_wait_for(at).then_some(at)
 }
 
 /// What a job does with a job of its own.

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use windlass::{CancelToken, JobSet, JoinHandle, MainLoop};
 
-use crate::body::{Place, fill, finish, spin};
+use crate::body::{fill, finish, spin};
+use crate::ledger::place::Place;
+use crate::ledger::tally::{Fault, did, found};
+use crate::ledger::tokens::{Product, quiet};
+use crate::ledger::views::LATEST;
 use crate::ledger::{Job, Kind, fact};
 use crate::mail::{self, Member};
 use crate::memory;
 use crate::random::Random;
-use crate::scene::{LATEST, Scene, Target};
-use crate::tally::{Fault, did, found};
-use crate::tokens::{Product, quiet};
+use crate::scene::{Scene, Target};
 use crate::watch::Post;
 use crate::workers;
 
@@ -163,8 +165,10 @@ impl Hand {
                 job.add(fact::MAY_CANCEL);
                 let cancel = handle.cancel_handle();
                 thread::scope(|scope| {
-                    scope.spawn(|| job.enter_cancel(cancel.cancel()));
+                    let afar = scope.spawn(|| job.enter_cancel(cancel.cancel()));
                     job.judge(pollster::block_on(handle));
+                    // A sanitizer sees what this orders, and not what the scope's end does.
+                    let _ = afar.join();
                 });
             }
             9 => quiet(|| drop(handle)),

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use windlass::{Port, PostError, bounded_channel, channel};
 
-use crate::ledger::{Job, Kind, Ledger, fact};
+use crate::ledger::staff::came_back;
+use crate::ledger::tally::{Fault, did, found};
+use crate::ledger::tokens::{Product, Tag};
+use crate::ledger::views::HANDS;
+use crate::ledger::{Kind, Ledger, fact};
 use crate::random::Random;
-use crate::scene::{HANDS, Scene};
-use crate::tally::{Fault, did, found};
-use crate::tokens::{Product, Tag};
+use crate::scene::Scene;
 use crate::watch::Post;
 
 /// A job that posts, and the hand that receives, or does not.
@@ -129,12 +131,7 @@ impl Member {
             let number = news.number;
             match self.next[hand] {
                 Some((same, next)) if same == time && next != number => {
-                    let fault = if number > next {
-                        Fault::Lost
-                    } else {
-                        Fault::Duplicated
-                    };
-                    found(fault, || {
+                    found(Fault::of(next, number), || {
                         format!("news {number} of hand {hand}, and not {next}")
                     });
                 }
@@ -147,13 +144,4 @@ impl Member {
             *self = Self::join(scene, (self.me.0, self.me.1 + 1));
         }
     }
-}
-
-/// A message that could not be posted.
-pub(crate) fn came_back(job: &Job, tag: Tag) {
-    if tag.job().id != job.id {
-        job.fault(Fault::Wrong, "another message came back");
-    }
-    job.add(fact::CAME_BACK);
-    drop(tag);
 }

@@ -12,8 +12,8 @@
 //! Bodies, captures' drops and results' drops panic.
 //!
 //! Each job and each message has a line in the round's ledger (`ledger`), which it
-//! writes by what it captures, returns and panics with (`tokens`). When the round
-//! is over and nothing of it is left, each line must go together (`audit`): captures
+//! writes by what it captures, returns and panics with (`ledger/tokens`). When the round
+//! is over and nothing of it is left, each line must go together (`ledger/audit`): captures
 //! dropped exactly once, the body run at most once, result and panic dropped once, and
 //! the handle's answer possible after all that. A watchdog (`watch`) names whoever
 //! waits for too long, and what is not over then.
@@ -29,7 +29,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 mod args;
-mod audit;
 mod body;
 mod hand;
 mod ledger;
@@ -38,15 +37,14 @@ mod memory;
 mod random;
 mod round;
 mod scene;
-mod tally;
-mod tokens;
 mod watch;
 mod workers;
 
 use windlass::Pool;
 
 use crate::args::{Args, Request, USAGE};
-use crate::random::{Random, scramble};
+use crate::ledger::{scramble, tally, tokens};
+use crate::random::Random;
 
 fn main() -> ExitCode {
     match args::parse(std::env::args().skip(1)) {
@@ -66,6 +64,7 @@ fn soak(args: &Args) -> ExitCode {
     let seed = args.seed.unwrap_or_else(clock);
     println!("seed {seed}, {:?}", args.length);
     tokens::hush();
+    tally::show();
     let done = Arc::new(AtomicBool::new(false));
     let watchdog = watch::start(&done);
     // For jobs that wait for another pool.

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use windlass::SharedBuffer;
 
+use crate::ledger::tally::{Fault, did, found};
+use crate::ledger::tokens::{Product, blow};
 use crate::ledger::{Kind, fact};
 use crate::random::Random;
 use crate::scene::Scene;
-use crate::tally::{Fault, did, found};
-use crate::tokens::{Product, blow};
 use crate::watch::Post;
 
 /// Splits a buffer, has jobs fill the parts, and looks at the whole.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::ledger::scramble;
+
 /// SplitMix64.
 pub(crate) struct Random(u64);
 
@@ -41,11 +43,4 @@ impl Random {
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.index(from.len())]
     }
-}
-
-/// A number that nobody gets right by chance.
-pub(crate) fn scramble(n: u64) -> u64 {
-    let n = (n ^ (n >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let n = (n ^ (n >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    n ^ (n >> 31)
 }

@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use windlass::{BuildError, Pool};
 
-use crate::audit::audit;
 use crate::hand::Hand;
 use crate::ledger::Ledger;
+use crate::ledger::audit::audit;
+use crate::ledger::tally::{Fault, did, found};
+use crate::ledger::tokens::{Payload, hooked, rejected};
+use crate::ledger::views::HANDS;
 use crate::random::Random;
-use crate::scene::{HANDS, Scene};
-use crate::tally::{Fault, did, found};
-use crate::tokens::{Payload, hooked, rejected};
+use crate::scene::Scene;
 use crate::watch::{self, Post};
+
+/// So many lines has a round.
+const LINES: usize = 1 << 14;
 
 /// How a pool ends.
 #[derive(Clone, Copy)]
@@ -44,7 +48,7 @@ const ENDS: [(End, &str); 8] = [
 /// Makes a pool, sets the hands to work, ends it in the middle or afterwards,
 /// and closes the books.
 pub(crate) fn run(number: u64, mut random: Random, other: &Pool) -> Result<(), BuildError> {
-    let ledger = Ledger::new(number);
+    let ledger = Ledger::new(number, LINES);
     let post = Post::new(format!("round {number}"));
     let pool = build(&ledger, &mut random)?;
     let scene = Scene::new(&pool, other, &ledger);
@@ -76,6 +80,10 @@ pub(crate) fn run(number: u64, mut random: Random, other: &Pool) -> Result<(), B
         post.at(name, 0);
         contained("the pool's end", || finish(pool, end, &scene));
         post.at("waits for the hands, after the pool's end", 0);
+        // A sanitizer sees what this orders, and not what the scope's end does.
+        for hand in hands {
+            let _ = hand.join();
+        }
     });
     did("pools", 1);
     did(name, 1);
@@ -166,8 +174,9 @@ fn finish(pool: Pool, end: End, scene: &Arc<Scene>) {
         End::NowAmidShutdown => {
             announce(&ledger.discarding);
             thread::scope(|scope| {
-                scope.spawn(|| pollster::block_on(pool.shutdown()));
-                scope.spawn(|| pool.shutdown_now());
+                let gentle = scope.spawn(|| pollster::block_on(pool.shutdown()));
+                let _ = scope.spawn(|| pool.shutdown_now()).join();
+                let _ = gentle.join();
             });
         }
         End::DropInAJob => {

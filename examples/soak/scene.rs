@@ -1,27 +1,18 @@
 //! What all of one round share: the ledger, the way into the pool, its views,
 //! and some tokens.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use windlass::{CancelToken, JobBuilder, JoinHandle, Latest, Limit, Pool, Spawner};
+use windlass::{CancelToken, JobBuilder, JoinHandle, Pool, Spawner};
 
-use crate::body::{Order, Place, work};
+use crate::body::work;
+use crate::ledger::place::Place;
+use crate::ledger::tokens::{Product, Tag};
+use crate::ledger::views::{LATEST, View, Way, views};
 use crate::ledger::{Job, Kind, Ledger, fact};
 use crate::random::Random;
-use crate::tally::Fault;
-use crate::tokens::{Product, Tag};
-
-/// The most threads outside the pool that hand jobs over.
-pub(crate) const HANDS: usize = 3;
-
-/// The view of one place.
-pub(crate) const SERIAL: usize = 0;
-/// A view whose jobs wait for others of it, so that it may have one too many.
-pub(crate) const ROOMY: usize = 2;
-/// The view that keeps the newest.
-pub(crate) const LATEST: usize = 3;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -36,22 +27,6 @@ pub(crate) struct Scene {
     pub(crate) steps: AtomicUsize,
 }
 
-pub(crate) struct View {
-    way: Way,
-    /// How many may be inside, where that is exact.
-    bound: Option<usize>,
-    inside: AtomicUsize,
-    /// The last job of each hand that began, where they begin in order.
-    last: [AtomicU64; HANDS],
-    /// The last job of each hand that was handed over.
-    next: [AtomicU64; HANDS],
-}
-
-enum Way {
-    Limit(Limit),
-    Latest(Latest),
-}
-
 /// Where a job is handed over.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -61,23 +36,11 @@ pub(crate) enum Target {
 
 impl Scene {
     pub(crate) fn new(pool: &Pool, other: &Pool, ledger: &Arc<Ledger>) -> Arc<Self> {
-        let view = |way, bound| View {
-            way,
-            bound,
-            inside: AtomicUsize::new(0),
-            last: Default::default(),
-            next: Default::default(),
-        };
         Arc::new(Self {
             ledger: Arc::clone(ledger),
             spawner: pool.spawner(),
             other: other.spawner(),
-            views: [
-                view(Way::Limit(pool.serial()), Some(1)),
-                view(Way::Limit(pool.limit(2)), Some(2)),
-                view(Way::Limit(pool.limit(3)), None),
-                view(Way::Latest(pool.latest()), Some(1)),
-            ],
+            views: views(pool),
             tokens: Mutex::new((0..6).map(|_| CancelToken::new()).collect()),
             steps: AtomicUsize::new(0),
         })
@@ -202,11 +165,8 @@ impl Scene {
         let (place, order) = match target {
             Target::Pool => (place.child(), None),
             Target::View(at) => {
-                let number = place.hand.map(|hand| {
-                    let next = &self.views[at].next[hand];
-                    (hand, next.fetch_add(1, Relaxed) + 1)
-                });
-                (place.in_view(at), Some(Order { at, number }))
+                let order = self.views[at].order(at, place.hand);
+                (place.in_view(at), Some(order))
             }
         };
         move || work(tag, random, place, order, &scene)
@@ -249,35 +209,5 @@ impl Scene {
             Way::Limit(limit) => limit.is_empty(),
             Way::Latest(_) => true,
         })
-    }
-}
-
-impl View {
-    /// A job of the view begins.
-    ///
-    /// `at` is the view's place among the others.
-    pub(crate) fn enter(&self, at: usize, job: &Job, number: Option<(usize, u64)>) -> Inside<'_> {
-        let inside = self.inside.fetch_add(1, Relaxed) + 1;
-        if self.bound.is_some_and(|bound| inside > bound) {
-            job.fault(Fault::Wrong, &format!("{inside} run at once in view {at}"));
-        }
-        // One after another, so that nobody comes in between.
-        if self.bound == Some(1)
-            && let Some((hand, number)) = number
-            && self.last[hand].swap(number, Relaxed) >= number
-        {
-            let text = format!("began in view {at} before one that was handed over earlier");
-            job.fault(Fault::Wrong, &text);
-        }
-        Inside(&self.inside)
-    }
-}
-
-/// See [`View::enter`].
-pub(crate) struct Inside<'a>(&'a AtomicUsize);
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

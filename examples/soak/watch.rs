@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::ledger::{Kind, Line, OUTCOMES};
+use crate::ledger::audit::{describe, is_over};
+use crate::ledger::tally::{self, Fault, found};
 use crate::scene::Scene;
-use crate::tally::{self, Fault, found};
 
 /// Nobody waits for so long unless it is for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,40 +121,4 @@ fn time_keepers() -> usize {
         std::fs::read_to_string(thread.path().join("comm")).ok()
     });
     names.filter(|name| name.trim() == "windlass-timer").count()
-}
-
-fn is_over(line: &Line) -> bool {
-    line.dropped.load(Relaxed) > 0 && line.ran.load(Relaxed) == line.left.load(Relaxed)
-}
-
-/// All that the ledger says in one line.
-pub(crate) fn describe(id: usize, line: &Line) -> String {
-    let of = |count: &std::sync::atomic::AtomicU32| count.load(Relaxed);
-    let waits = match of(&line.waits) {
-        0 => String::new(),
-        other => format!(", waits for {}", other - 1),
-    };
-    let view = match of(&line.view) {
-        0 => String::new(),
-        other => format!(" in view {}", other - 1),
-    };
-    let outcome = OUTCOMES[of(&line.outcome) as usize];
-    let rejected = match line.kind() {
-        Kind::Executed => format!(", rejected {}", of(&line.rejected)),
-        _ => String::new(),
-    };
-    format!(
-        "{:?} {id}{view}: ran {}, left {}, captures dropped {}, results {}/{}, panics {}/{}, \
-         hooked {}{rejected}, told {outcome}, facts {:#b}{waits}",
-        line.kind(),
-        of(&line.ran),
-        of(&line.left),
-        of(&line.dropped),
-        of(&line.results_dropped),
-        of(&line.results_made),
-        of(&line.panics_dropped),
-        of(&line.panics_made),
-        of(&line.hooked),
-        of(&line.facts),
-    )
 }

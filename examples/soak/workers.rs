@@ -1,34 +1,17 @@
 //! Workers that die, restart, close and terminate themselves, and are dropped.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use windlass::{BoxError, Exit, Parent, Restart, Worker, current_worker};
+use windlass::{Restart, Worker};
 
-use crate::ledger::{Job, Kind, Ledger};
-use crate::mail::came_back;
+use crate::ledger::Kind;
+use crate::ledger::staff::{Ask, Duty, Mail, came_back, check, check_answers, hear};
+use crate::ledger::tally::{Fault, did, found};
 use crate::random::Random;
 use crate::scene::Scene;
-use crate::tally::{Fault, did, found};
-use crate::tokens::{Tag, blow};
 use crate::watch::Post;
-
-/// What a message asks of a worker.
-#[derive(Clone, Copy, PartialEq)]
-enum Ask {
-    Answer,
-    Spawn,
-    Panic,
-    Fail,
-    Close,
-    Terminate,
-}
-
-struct Mail {
-    tag: Tag,
-    ask: Ask,
-}
 
 /// A worker's life, from its start to its exit.
 pub(crate) fn worker(scene: &Arc<Scene>, random: &mut Random, post: &Post) {
@@ -90,17 +73,7 @@ pub(crate) fn worker(scene: &Arc<Scene>, random: &mut Random, post: &Post) {
             did("restarts of workers", worker.restarts().into());
             post.at("waits for a worker's exit", accepted.len());
             let exit = exited.wait();
-            let answered = answered.load(Relaxed);
-            if heard != answered {
-                let fault = if heard < answered {
-                    Fault::Lost
-                } else {
-                    Fault::Duplicated
-                };
-                found(fault, || {
-                    format!("{heard} of {answered} answers of a worker: {exit}")
-                });
-            }
+            check_answers(heard, &answered, &exit);
             return check(&accepted, &exit);
         }
     }
@@ -117,15 +90,12 @@ fn create(
     answered: &Arc<AtomicU64>,
     has_thread: bool,
 ) -> Option<Worker<Mail, u64>> {
-    let (scene_of_it, answered) = (Arc::clone(scene), Arc::clone(answered));
-    let start = move |parent: Parent<u64>| {
-        let state = scene_of_it.ledger.open(Kind::Held, 0);
-        let (scene, answered) = (Arc::clone(&scene_of_it), Arc::clone(&answered));
-        Ok(move |mail: Mail| -> Result<(), BoxError> {
-            let _state = &state;
-            handle(&mail, &scene, &parent, &answered)
-        })
+    let duty = Duty {
+        ledger: Arc::clone(&scene.ledger),
+        spawner: scene.spawner.clone(),
+        answered: Arc::clone(answered),
     };
+    let start = move |parent| Ok(duty.begin(parent));
     let hour = Duration::from_secs(3600);
     let policy = match random.below(3) {
         0 => Restart::never(),
@@ -149,66 +119,4 @@ fn create(
         None => builder,
     };
     Some(builder.try_spawn(start))
-}
-
-/// What the worker does.
-fn handle(
-    mail: &Mail,
-    scene: &Scene,
-    parent: &Parent<u64>,
-    answered: &AtomicU64,
-) -> Result<(), BoxError> {
-    let _begun = mail.tag.begin();
-    if parent.post(answered.load(Relaxed)).is_ok() {
-        answered.fetch_add(1, Relaxed);
-    }
-    let this = current_worker().ok_or("no worker here")?;
-    match mail.ask {
-        Ask::Answer => {}
-        Ask::Spawn => {
-            if let Some((tag, _)) = scene.ledger.open(Kind::Executed, 0) {
-                scene.near().execute(move || drop(tag.begin()));
-            }
-        }
-        Ask::Panic => blow(mail.tag.job()),
-        Ask::Fail => return Err("it was asked to fail".into()),
-        Ask::Close => this.close(),
-        Ask::Terminate => this.terminate(),
-    }
-    Ok(())
-}
-
-fn check(accepted: &[Job], exit: &Exit) {
-    for job in accepted {
-        let line = job.line();
-        if line.dropped.load(Relaxed) != 1 {
-            job.fault(
-                Fault::Lost,
-                "the worker has ended, and its mail is not dropped",
-            );
-        }
-        if exit.is_success() && line.ran.load(Relaxed) != 1 {
-            job.fault(
-                Fault::Lost,
-                "mail that the worker did not handle, and yet it ended well",
-            );
-        }
-    }
-}
-
-/// An answer: they are numbered.
-fn hear(ledger: &Ledger, heard: &mut u64, answer: Option<u64>) {
-    let Some(answer) = answer else { return };
-    if answer != *heard {
-        let fault = if answer > *heard {
-            Fault::Lost
-        } else {
-            Fault::Duplicated
-        };
-        let (round, heard) = (ledger.round, *heard);
-        found(fault, || {
-            format!("round {round}: message {answer}, and not {heard}")
-        });
-    }
-    *heard = answer + 1;
 }

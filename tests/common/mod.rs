@@ -21,8 +21,17 @@ use windlass::{JoinHandle, Pool};
 /// The pool sizes that every promise has to hold on (checklist 26).
 pub(crate) const SIZES: [usize; 3] = [1, 2, 8];
 
-/// How long a test may take before it counts as hung.
+/// How long a test may take before it counts as hung, if
+/// `WINDLASS_TEST_PATIENCE` does not say so: in seconds, for tools that slow a
+/// test down.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+fn patience() -> Duration {
+    let seconds = std::env::var("WINDLASS_TEST_PATIENCE").ok();
+    seconds.map_or(PATIENCE, |seconds| {
+        Duration::from_secs(seconds.parse().unwrap())
+    })
+}
 
 /// A pool of that many threads, all else as it comes.
 pub(crate) fn pool(threads: usize) -> Pool {
@@ -66,9 +75,10 @@ pub(crate) fn watched(body: impl FnOnce() + Send + 'static) {
         let _tell = tell;
         body();
     });
-    if told.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+    let patience = patience();
+    if told.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
         let name = thread::current().name().unwrap_or("?").to_owned();
-        panic!("{name} hangs: it has not ended within {PATIENCE:?}");
+        panic!("{name} hangs: it has not ended within {patience:?}");
     }
     if let Err(payload) = thread.join() {
         panic::resume_unwind(payload);

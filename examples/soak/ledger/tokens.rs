@@ -8,9 +8,8 @@ use std::thread;
 
 use windlass::{RejectedJob, Spawner};
 
-use crate::ledger::{Job, Kind, Ledger, fact};
-use crate::random::scramble;
-use crate::tally::{Fault, found};
+use super::tally::{Fault, found};
+use super::{Job, Kind, Ledger, fact, scramble};
 
 thread_local! {
     /// Whether `on_reject` has a job here.
@@ -75,6 +74,21 @@ impl Drop for Begun {
     fn drop(&mut self) {
         self.0.once(|line| &line.left, "left twice");
     }
+}
+
+/// The end of a body: a panic, or the result.
+pub(crate) fn end(tag: Tag, begun: Begun) -> Product {
+    let job = tag.job().clone();
+    let line = job.line();
+    if line.has(fact::PANICS) {
+        blow(&job);
+    }
+    if line.has(fact::CAPTURE_BOMB) {
+        // Before there is a result: a panic on the way out would leak it.
+        drop(tag);
+    }
+    drop(begun);
+    Product::new(&job)
 }
 
 /// What a job returns.

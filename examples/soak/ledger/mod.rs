@@ -1,4 +1,10 @@
-//! One round's ledger: a line for each thing that must be accounted for.
+//! A ledger of what a pool is given: a line for each thing that must be
+//! accounted for. The soak's, and that of tests/fuzz.rs.
+//!
+//! A line is written by what is captured, returned and panicked with ([`tokens`]);
+//! at the end each must go together ([`audit`]). What does not is a fault
+//! ([`tally`]). Who may wait for whom is in [`place`], who may be in a view at once
+//! in [`views`], what workers do in [`staff`].
 //!
 //! All counts are Relaxed, so that the ledger brings no order of its own: what
 //! is read when a handle resolves must be visible because the library says so.
@@ -8,12 +14,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use windlass::JoinError;
 
-use crate::random::scramble;
-use crate::tally::{Fault, found};
-use crate::tokens::{Payload, Product, Tag, quiet};
+pub(crate) mod audit;
+pub(crate) mod place;
+pub(crate) mod staff;
+pub(crate) mod tally;
+pub(crate) mod tokens;
+pub(crate) mod views;
 
-/// So many lines has a round.
-const LINES: usize = 1 << 14;
+use tally::{Fault, found};
+use tokens::{Payload, Product, Tag, quiet};
 
 /// What a line stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,10 +121,11 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(round: u64) -> Arc<Self> {
+    /// A book with so many lines.
+    pub(crate) fn new(round: u64, lines: usize) -> Arc<Self> {
         Arc::new(Self {
             round,
-            lines: (0..LINES).map(|_| Line::default()).collect(),
+            lines: (0..lines).map(|_| Line::default()).collect(),
             opened: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             resizing: AtomicBool::new(false),
@@ -139,11 +149,11 @@ impl Ledger {
 
     /// Whether there is room for much more.
     pub(crate) fn has_room(&self) -> bool {
-        self.opened.load(Relaxed) < LINES * 3 / 4
+        self.opened.load(Relaxed) < self.lines.len() * 3 / 4
     }
 
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &Line)> {
-        let opened = self.opened.load(Relaxed).min(LINES);
+        let opened = self.opened.load(Relaxed).min(self.lines.len());
         self.lines[..opened].iter().enumerate()
     }
 }
@@ -254,4 +264,11 @@ impl Job {
             fact::TOO_LATE
         });
     }
+}
+
+/// A number that nobody gets right by chance.
+pub(crate) fn scramble(n: u64) -> u64 {
+    let n = (n ^ (n >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    n ^ (n >> 31)
 }

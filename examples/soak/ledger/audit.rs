@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::ledger::{
-    CANCELLED, CLOSED, DEADLOCK, EXPIRED, Kind, Ledger, Line, PANIC, TIMED_OUT, VALUE, fact,
+use super::tally::{self, Fault, found};
+use super::{
+    CANCELLED, CLOSED, DEADLOCK, EXPIRED, Kind, Ledger, Line, OUTCOMES, PANIC, TIMED_OUT, VALUE,
+    fact,
 };
-use crate::tally::{self, Fault, found};
-use crate::watch::describe;
 
 /// Looks at every line, once nobody holds the ledger any more.
 pub(crate) fn audit(ledger: &Ledger) {
@@ -188,4 +188,40 @@ fn deeds(line: &Line) -> Vec<&'static str> {
     ];
     deeds.extend(cases.iter().filter(|(is, _)| *is).map(|(_, what)| *what));
     deeds
+}
+
+/// Whether nothing of it is to come.
+pub(crate) fn is_over(line: &Line) -> bool {
+    line.dropped.load(Relaxed) > 0 && line.ran.load(Relaxed) == line.left.load(Relaxed)
+}
+
+/// All that the ledger says in one line.
+pub(crate) fn describe(id: usize, line: &Line) -> String {
+    let waits = match of(&line.waits) {
+        0 => String::new(),
+        other => format!(", waits for {}", other - 1),
+    };
+    let view = match of(&line.view) {
+        0 => String::new(),
+        other => format!(" in view {}", other - 1),
+    };
+    let outcome = OUTCOMES[of(&line.outcome) as usize];
+    let rejected = match line.kind() {
+        Kind::Executed => format!(", rejected {}", of(&line.rejected)),
+        _ => String::new(),
+    };
+    format!(
+        "{:?} {id}{view}: ran {}, left {}, captures dropped {}, results {}/{}, panics {}/{}, \
+         hooked {}{rejected}, told {outcome}, facts {:#b}{waits}",
+        line.kind(),
+        of(&line.ran),
+        of(&line.left),
+        of(&line.dropped),
+        of(&line.results_dropped),
+        of(&line.results_made),
+        of(&line.panics_dropped),
+        of(&line.panics_made),
+        of(&line.hooked),
+        of(&line.facts),
+    )
 }
