@@ -194,7 +194,7 @@ pub use self::cancel::{
 };
 pub use self::crew::Shortfall;
 pub use self::each_thread::ThreadState;
-pub use self::error::{BuildError, JoinError, ResizeError, StillRunning};
+pub use self::error::{BuildError, JoinError, ResizeError, StillRunning, TrySpawnError};
 pub use self::handle::{CancelHandle, JoinHandle};
 pub use self::job_builder::JobBuilder;
 pub use self::job_set::{JobSet, JoinNext};
@@ -214,7 +214,6 @@ pub use self::spawn_async::SpawnAsync;
 pub use self::spawner::Spawner;
 #[cfg(feature = "thread-priority")]
 pub use self::thread_priority::ThreadPriority;
-pub use self::try_spawn::TrySpawnError;
 pub use self::view::{Keyed, Latest, Limit, ViewBuilder, ViewMetrics};
 pub use self::worker::{
     BoxError, CurrentWorker, DedicatedBuilder, Exit, Exited, Parent, Restart, Worker,

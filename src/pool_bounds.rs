@@ -1,10 +1,10 @@
 //! What a [`Pool`] with a bounded queue offers besides `spawn` and `execute`.
 
+use crate::error::TrySpawnError;
 use crate::handle::JoinHandle;
 use crate::pool::Pool;
 use crate::spawn_async::SpawnAsync;
 use crate::spawner::Spawner;
-use crate::try_spawn::TrySpawnError;
 
 impl Pool {
     /// How many jobs may wait; see

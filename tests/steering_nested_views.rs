@@ -213,3 +213,90 @@ fn a_view_says_what_it_does() {
         );
     });
 }
+
+/// What does not fit into a view's queue comes back, or is rejected; what runs does
+/// not count, and neither do the jobs of the pool.
+#[test]
+fn a_view_may_have_a_bound_of_its_own() {
+    on_each_size(|pool| {
+        let view = pool.view().queue_capacity(2).limit(1);
+        let (there, running) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        view.execute(move || {
+            there.send(()).unwrap();
+            let _ = wait.recv();
+        });
+        running.recv().unwrap();
+        let first = view.try_spawn(|| 1).unwrap();
+        let second = view.spawn(|| 2);
+        let kept = Arc::new(3);
+        let captured = Arc::clone(&kept);
+        let full = view.try_spawn(move || *captured).unwrap_err();
+        assert!(full.is_full() && !full.is_closed());
+        assert_eq!(full.into_inner()(), 3, "the closure came back");
+        assert_eq!(Arc::strong_count(&kept), 1);
+        assert!(view.spawn(|| ()).join().unwrap_err().is_rejected());
+        assert!(view.try_execute(|| ()).is_err());
+        assert_eq!(pool.rejected_count(), 0);
+        drop(go);
+        assert_eq!((first.join().unwrap(), second.join().unwrap()), (1, 2));
+        until(|| view.is_empty());
+        // There is room again, exactly as much as before.
+        let busy = Occupied::all(&pool);
+        let again: Vec<_> = (0..2).map(|n| view.try_spawn(move || n).unwrap()).collect();
+        assert!(view.try_spawn(|| ()).is_err());
+        busy.release();
+        for (n, job) in (0..).zip(again) {
+            assert_eq!(job.join().unwrap(), n);
+        }
+        pool.shutdown_now();
+        assert!(view.try_spawn(|| ()).unwrap_err().is_closed());
+    });
+}
+
+/// The turns of views within it do not take a view's room.
+#[test]
+fn a_bound_counts_a_views_own_jobs() {
+    on_each_size(|pool| {
+        let outer = pool.view().queue_capacity(1).limit(1);
+        let inner: Vec<_> = (0..4).map(|_| outer.view().serial()).collect();
+        let busy = Occupied::all(&pool);
+        let jobs: Vec<_> = inner.iter().map(|view| view.spawn(|| ())).collect();
+        let own = outer.try_spawn(|| ()).unwrap();
+        assert!(outer.try_spawn(|| ()).is_err());
+        busy.release();
+        for job in jobs.into_iter().chain([own]) {
+            job.join().unwrap();
+        }
+    });
+}
+
+/// Many hands at once: never more wait than may, and all that were let in run.
+#[test]
+fn a_views_bound_holds_under_many_hands() {
+    on_each_size(|pool| {
+        let view = pool.view().queue_capacity(3).limit(2);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let hands: Vec<_> = (0..3)
+            .map(|_| {
+                let (view, waiting) = (view.clone(), Arc::clone(&waiting));
+                std::thread::spawn(move || {
+                    let mut let_in = 0;
+                    for _ in 0..2000 {
+                        let begun = Arc::clone(&waiting);
+                        let job = view.try_execute(move || {
+                            begun.fetch_add(1, Ordering::SeqCst);
+                        });
+                        let_in += usize::from(job.is_ok());
+                        assert!(view.metrics().queued <= 3);
+                    }
+                    let_in
+                })
+            })
+            .collect();
+        let let_in: usize = hands.into_iter().map(|hand| hand.join().unwrap()).sum();
+        until(|| view.is_empty());
+        assert_eq!(waiting.load(Ordering::SeqCst), let_in);
+        assert!(let_in > 0);
+    });
+}

@@ -65,7 +65,7 @@ impl PoolThread {
     /// Runs jobs until the pool is closed and empty, or the thread is to leave; or, in
     /// the fork, until one of them has forked.
     pub(super) fn work(&self) {
-        self.start_working();
+        self.start_working(Instant::now());
         let mut is_new = true;
         // Asked before each look at the queues, which are not this process's then.
         while !self.scheduler.is_forked() {
@@ -314,7 +314,7 @@ impl PoolThread {
                         self.let_go(slot);
                         continue;
                     }
-                    self.start_working();
+                    self.start_working(spin.about_now());
                     if credit {
                         self.hand_search_on();
                     }

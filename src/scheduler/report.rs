@@ -115,9 +115,11 @@ impl PoolThread {
         result
     }
 
-    /// The thread has something to do.
-    pub(super) fn start_working(&self) {
-        self.stats.begin_busy(self.scheduler.born.elapsed());
+    /// The thread has something to do since about then. (No look at the clock: somebody
+    /// may be waiting for what it has found.)
+    pub(super) fn start_working(&self, since: Instant) {
+        self.stats
+            .begin_busy(since.duration_since(self.scheduler.born));
         self.stats.set_working(true);
         if let Some(watch) = self.scheduler.watch.get() {
             watch.rouse();

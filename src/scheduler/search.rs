@@ -41,8 +41,10 @@ impl SpinBudget {
 
     /// An idle phase begins now.
     pub(super) fn start(&self) -> Spin {
+        let now = Instant::now();
         Spin {
-            idle_since: Instant::now(),
+            idle_since: now,
+            seen: now,
             budget: self.load(),
             rounds: 0,
         }
@@ -60,6 +62,8 @@ impl SpinBudget {
 /// One thread's idle phase.
 pub(super) struct Spin {
     idle_since: Instant,
+    /// When the clock was last looked at.
+    seen: Instant,
     budget: Duration,
     rounds: u32,
 }
@@ -69,9 +73,18 @@ impl Spin {
         self.idle_since
     }
 
+    /// About now: as of the last look at the clock, half a microsecond ago at most.
+    pub(super) fn about_now(&self) -> Instant {
+        self.seen
+    }
+
     /// Whether to go on spinning; offers the processor to others now and then.
     fn goes_on(&mut self) -> bool {
-        if !SPINS || self.budget.is_zero() || self.idle_since.elapsed() >= self.budget {
+        if !SPINS || self.budget.is_zero() {
+            return false;
+        }
+        self.seen = Instant::now();
+        if self.seen.duration_since(self.idle_since) >= self.budget {
             return false;
         }
         self.rounds += 1;

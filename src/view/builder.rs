@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::core::View;
 use super::{Keyed, Latest, Limit};
+use crate::port::Room;
 use crate::priority::Priority;
 use crate::scheduler::Scheduler;
 use crate::spawner::Spawner;
@@ -27,6 +28,7 @@ pub struct ViewBuilder {
     scheduler: Arc<Scheduler>,
     outer: Option<Arc<View>>,
     priority: Priority,
+    capacity: Option<usize>,
 }
 
 impl Spawner {
@@ -37,6 +39,7 @@ impl Spawner {
             scheduler: Arc::clone(&self.scheduler),
             outer: None,
             priority: Priority::Normal,
+            capacity: None,
         }
     }
 
@@ -76,6 +79,7 @@ impl ViewBuilder {
             scheduler: Arc::clone(outer.scheduler()),
             outer: Some(Arc::clone(outer)),
             priority: Priority::Normal,
+            capacity: None,
         }
     }
 
@@ -84,6 +88,35 @@ impl ViewBuilder {
     /// those of a view within another one come in the order of that one.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// How many of the view's jobs may wait; of each key's, if it is
+    /// [`keyed`](Self::keyed). Default: as many as there is memory for. Of those that
+    /// are one too many the handle says
+    /// [`is_rejected`](crate::JoinError::is_rejected), and those without a handle go
+    /// to [`on_reject`](crate::PoolBuilder::on_reject). One that was cancelled counts
+    /// until its turn would have come.
+    ///
+    /// # Panics
+    /// If `capacity` is zero.
+    ///
+    /// ```
+    /// let pool = windlass::Pool::new()?;
+    /// let exports = pool.view().queue_capacity(100).limit(1);
+    /// match exports.try_spawn(|| "exported") {
+    ///     Ok(job) => assert_eq!(job.join()?, "exported"),
+    ///     Err(full) => println!("{full}; try again later"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn queue_capacity(mut self, capacity: usize) -> Self {
+        assert!(
+            capacity > 0,
+            "queue_capacity(0): a view without room for a job would never run one"
+        );
+        self.capacity = Some(capacity);
         self
     }
 
@@ -117,7 +150,13 @@ impl ViewBuilder {
     }
 
     pub(super) fn build(self, places: usize) -> View {
-        View::new(self.scheduler, self.outer, self.priority, places)
+        View::new(
+            self.scheduler,
+            self.outer,
+            self.priority,
+            places,
+            self.capacity.map(Room::new),
+        )
     }
 }
 
@@ -125,6 +164,7 @@ impl fmt::Debug for ViewBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ViewBuilder")
             .field("priority", &self.priority)
+            .field("queue_capacity", &self.capacity)
             .finish_non_exhaustive()
     }
 }

@@ -5,9 +5,10 @@ use std::task::Waker;
 
 use super::ViewMetrics;
 use super::keyed::Entry;
+use crate::error::{TrySpawnError, Why};
 use crate::handle::{Help, JoinHandle};
 use crate::job::{Reason, Slot, Turn, new_cell};
-use crate::port::Queue;
+use crate::port::{Queue, Room};
 use crate::priority::Priority;
 use crate::scheduler::Scheduler;
 use crate::sync::absence::{self, Host};
@@ -22,6 +23,8 @@ pub(super) struct View {
     outer: Option<Arc<View>>,
     priority: Priority,
     places: usize,
+    /// How many jobs may wait.
+    room: Option<Room>,
     queue: Injector<Slot>,
     /// Jobs that were handed over and have not ended.
     ///
@@ -47,12 +50,14 @@ impl View {
         outer: Option<Arc<Self>>,
         priority: Priority,
         places: usize,
+        room: Option<Room>,
     ) -> Self {
         Self {
             scheduler,
             outer,
             priority,
             places,
+            room,
             queue: Injector::new(),
             pending: AtomicUsize::new(0),
             unbegun: AtomicUsize::new(0),
@@ -81,10 +86,52 @@ impl View {
         JoinHandle::of_view(end, Arc::clone(this) as Arc<dyn Help>)
     }
 
-    pub(super) fn submit(this: &Arc<Self>, mut slot: Slot) {
-        this.scheduler.stamp(&mut slot);
-        if let Err(slot) = this.accept(slot) {
-            this.scheduler.refuse(slot, this.scheduler.why_refused());
+    /// Hands a job over, or refuses it if there is no room for it.
+    pub(super) fn submit(this: &Arc<Self>, slot: Slot) {
+        let is_open = this.scheduler.is_open_here();
+        if is_open && this.room.as_ref().is_some_and(|room| !room.enter()) {
+            this.scheduler.refuse(slot, Reason::Rejected);
+        } else {
+            this.submit_let_in(slot);
+        }
+    }
+
+    /// Takes room for a job, and says what to do with it then: `hand_over` it.
+    ///
+    /// # Errors
+    /// Gives it back if there is no room, or the pool is closed.
+    pub(super) fn try_submit<F, R>(
+        self: &Arc<Self>,
+        f: F,
+        hand_over: impl FnOnce(F) -> R,
+    ) -> Result<R, TrySpawnError<F>> {
+        if !self.scheduler.is_open_here() {
+            return Err(TrySpawnError::new(Why::Closed, f));
+        }
+        match &self.room {
+            Some(room) if !room.enter() => {
+                let capacity = room.capacity();
+                Err(TrySpawnError::new(Why::Full { capacity }, f))
+            }
+            _ => Ok(hand_over(f)),
+        }
+    }
+
+    /// Hands over a job that there is room for.
+    pub(super) fn submit_let_in(self: &Arc<Self>, mut slot: Slot) {
+        self.scheduler.stamp(&mut slot);
+        if let Err(slot) = self.accept(slot) {
+            self.left(&slot);
+            self.scheduler.refuse(slot, self.scheduler.why_refused());
+        }
+    }
+
+    /// A job or a turn has left the queue, or does not enter it after all.
+    fn left(&self, slot: &Slot) {
+        if let Some(room) = &self.room
+            && slot.is_job()
+        {
+            room.leave();
         }
     }
 
@@ -172,7 +219,10 @@ impl View {
     fn next(&self) -> Slot {
         loop {
             match self.queue.steal() {
-                Steal::Success(slot) => return slot,
+                Steal::Success(slot) => {
+                    self.left(&slot);
+                    return slot;
+                }
                 Steal::Empty | Steal::Retry => spin_loop(),
             }
         }

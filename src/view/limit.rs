@@ -5,8 +5,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::ViewBuilder;
 use super::core::View;
-use crate::handle::JoinHandle;
-use crate::job::Slot;
+use crate::error::TrySpawnError;
+use crate::handle::{Help, JoinHandle};
+use crate::job::{Slot, new_cell};
 use crate::sync::Arc;
 
 /// A part of a pool: at most so many of its jobs run at once, and the rest of the
@@ -70,6 +71,37 @@ impl Limit {
         F: FnOnce() + Send + 'static,
     {
         View::submit(&self.view, Slot::detached(f));
+    }
+
+    /// Hands `f` over if there is room for it, as
+    /// [`Pool::try_spawn`](crate::Pool::try_spawn) does; see
+    /// [`ViewBuilder::queue_capacity`].
+    ///
+    /// # Errors
+    /// Gives `f` back if as many jobs wait as may, or the pool is closed.
+    pub fn try_spawn<F, T>(&self, f: F) -> Result<JoinHandle<T>, TrySpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.view.try_submit(f, |f| {
+            let (job, end) = new_cell(f);
+            self.view.submit_let_in(Slot::with_handle(job));
+            JoinHandle::of_view(end, Arc::clone(&self.view) as Arc<dyn Help>)
+        })
+    }
+
+    /// Hands `f` over, fire and forget, if there is room for it, as
+    /// [`Pool::try_execute`](crate::Pool::try_execute) does.
+    ///
+    /// # Errors
+    /// As [`try_spawn`](Self::try_spawn).
+    pub fn try_execute<F>(&self, f: F) -> Result<(), TrySpawnError<F>>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.view
+            .try_submit(f, |f| self.view.submit_let_in(Slot::detached(f)))
     }
 
     /// A part of this part: its jobs have a place in both. Its turns wait in the queue

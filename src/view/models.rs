@@ -12,7 +12,7 @@ use crate::sync::mutant::{self, Mutant};
 
 fn view(scheduler: &Arc<Scheduler>, outer: Option<Arc<View>>) -> Arc<View> {
     let scheduler = Arc::clone(scheduler);
-    let view = Arc::new(View::new(scheduler, outer, Priority::Normal, 1));
+    let view = Arc::new(View::new(scheduler, outer, Priority::Normal, 1, None));
     if mutant::any() {
         // loom cannot run destructors of what a deadlock leaves behind.
         std::mem::forget(Arc::clone(&view));
