@@ -22,15 +22,19 @@ thread_local! {
 }
 
 impl Scheduler {
-    /// Whether a job that is handed over now may be one of those to be timed.
+    /// Whether the job that is handed over now is one of those to be timed.
     #[inline]
-    pub(super) fn takes_times(&self) -> bool {
-        self.times != JobTimes::Off
+    pub(super) fn is_to_be_timed(&self) -> bool {
+        match self.times {
+            JobTimes::Off => false,
+            JobTimes::Sampled => is_sampled(),
+            JobTimes::All => true,
+        }
     }
 
     /// Notes in `slot` that it is handed over now, if it is one of those to be timed.
     pub(crate) fn stamp(&self, slot: &mut Slot) {
-        if self.times == JobTimes::All || (self.times == JobTimes::Sampled && is_sampled()) {
+        if self.is_to_be_timed() {
             slot.stamp(Instant::now());
         }
     }
@@ -95,6 +99,7 @@ impl Scheduler {
     }
 }
 
+#[inline]
 fn is_sampled() -> bool {
     // In a thread's last destructors nothing is sampled.
     let sampled = UNTIMED.try_with(|untimed| {

@@ -1,5 +1,7 @@
 //! A job comes in, and somebody is woken for it if need be.
 
+use std::time::Instant;
+
 use super::idle::Idle;
 use super::orders::Order;
 use super::{Scheduler, current};
@@ -24,7 +26,7 @@ impl Scheduler {
     /// the job back if the pool takes no more.
     #[inline]
     pub(crate) fn submit(&self, slot: Slot) -> Result<bool, Slot> {
-        if self.takes_times() {
+        if self.is_to_be_timed() {
             return self.submit_stamped(slot);
         }
         self.submit_as_it_is(slot)
@@ -32,7 +34,7 @@ impl Scheduler {
 
     #[cold]
     fn submit_stamped(&self, mut slot: Slot) -> Result<bool, Slot> {
-        self.stamp(&mut slot);
+        slot.stamp(Instant::now());
         self.submit_as_it_is(slot)
     }
 

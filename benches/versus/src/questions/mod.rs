@@ -12,12 +12,14 @@ mod messages;
 mod nested_flat;
 mod nested_join;
 mod nested_tree;
+mod options;
 mod oversubscribed;
 mod producers;
 mod round_trip;
 mod scaling;
 mod spawn_await;
 mod spawn_flood;
+mod waits;
 mod workers;
 
 pub use self::grain::GRAINS;
@@ -32,6 +34,8 @@ pub static ALL: &[Question] = &[
     nested_flat::QUESTION,
     nested_tree::QUESTION,
     nested_join::QUESTION,
+    waits::QUESTION,
+    options::QUESTION,
     producers::QUESTION,
     oversubscribed::QUESTION,
     grain::QUESTION,
