@@ -20,6 +20,9 @@ use crate::sync::{Arc, Ordering, Parker, fence, spin_loop};
 /// into step with a program's own pattern.
 pub(super) const FAIR_EVERY: u32 = 61;
 
+/// The pick of those that takes the LIFO's oldest job; the other one is 0.
+const OLDEST: u32 = FAIR_EVERY / 2;
+
 /// A pool thread's own part of the pool.
 pub(crate) struct PoolThread {
     pub(super) scheduler: Arc<Scheduler>,
@@ -65,33 +68,36 @@ impl PoolThread {
     /// Runs jobs until the pool is closed and empty, or the thread is to leave; or, in
     /// the fork, until one of them has forked.
     pub(super) fn work(&self) {
-        self.start_working(Instant::now());
-        let mut is_new = true;
+        // As one that was woken: others may rely on there being another one.
+        match self.wait_for_work(false) {
+            Some(slot) => self.run_found(slot),
+            None => return,
+        }
         // Asked before each look at the queues, which are not this process's then.
         while !self.scheduler.is_forked() {
             let mut lies = false;
-            let slot = if self.scheduler.orders.are_none() {
-                self.pick()
+            if self.scheduler.orders.are_none() {
+                if let Some(slot) = self.pick() {
+                    self.time_slice.at_work();
+                    self.run(slot);
+                    continue;
+                }
             } else {
                 match self.stand_aside() {
-                    Aside::No => self.pick_under_orders(),
-                    Aside::Lies => {
-                        lies = true;
-                        None
-                    }
                     Aside::Leaves => return,
+                    Aside::Lies => lies = true,
+                    Aside::No => {
+                        if let Some(slot) = self.pick_under_orders() {
+                            self.time_slice.at_work();
+                            self.run_found(slot);
+                            continue;
+                        }
+                    }
                 }
-            };
-            if let Some(slot) = slot {
-                self.time_slice.at_work();
-                if std::mem::take(&mut is_new) {
-                    self.scheduler.substitute_if_short();
-                }
-                self.run(slot);
-            } else if let Some(slot) = self.wait_for_work(lies) {
-                self.run_found(slot);
-            } else {
-                return;
+            }
+            match self.wait_for_work(lies) {
+                Some(slot) => self.run_found(slot),
+                None => return,
             }
         }
     }
@@ -106,8 +112,8 @@ impl PoolThread {
         }
     }
 
-    /// As [`PoolThread::run`], of a job that was waited for: apart, so that the other
-    /// one is inlined where it matters.
+    /// As [`PoolThread::run`], where it matters less: apart, so that the other one is
+    /// inlined where it matters.
     #[cold]
     fn run_found(&self, slot: Slot) {
         self.run(slot);
@@ -153,21 +159,34 @@ impl PoolThread {
     #[inline(always)]
     pub(super) fn pick(&self) -> Option<Slot> {
         let picks = (self.picks.get() + 1) % FAIR_EVERY;
-        const OLDEST: u32 = FAIR_EVERY / 2;
         loop {
-            let slot = match picks {
-                0 => self
-                    .pick_call()
-                    .or_else(|| self.pick_outside())
-                    .or_else(|| self.queues.lifo.pop()),
-                OLDEST => self.pick_oldest_nested().or_else(|| self.pick_outside()),
-                _ => self.queues.lifo.pop().or_else(|| self.pick_outside()),
-            }?;
+            // No `or_else`: it is not inlined here, and a slot is long.
+            let slot = if picks == 0 || picks == OLDEST {
+                self.pick_fairly(picks)?
+            } else if let Some(slot) = self.queues.lifo.pop() {
+                slot
+            } else if let Some(slot) = self.queues.inbox.pop() {
+                slot
+            } else {
+                self.refill()?
+            };
             if !slot.is_tombstone() {
                 self.picks.set(picks);
                 return Some(slot);
             }
             self.let_go(slot);
+        }
+    }
+
+    /// The picks that do not begin with the LIFO's newest job.
+    #[cold]
+    fn pick_fairly(&self, picks: u32) -> Option<Slot> {
+        if picks == OLDEST {
+            self.pick_oldest_nested().or_else(|| self.pick_outside())
+        } else {
+            self.pick_call()
+                .or_else(|| self.pick_outside())
+                .or_else(|| self.queues.lifo.pop())
         }
     }
 
