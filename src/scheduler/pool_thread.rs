@@ -244,7 +244,7 @@ impl PoolThread {
     }
 
     /// Moves a batch from the injector to the inbox, and takes the first of it.
-    fn refill(&self) -> Option<Slot> {
+    pub(super) fn refill(&self) -> Option<Slot> {
         while !self.scheduler.injector.is_empty() {
             match self
                 .scheduler

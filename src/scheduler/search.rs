@@ -120,6 +120,12 @@ impl PoolThread {
     /// searching credit.
     pub(super) fn search(&self, spin: &mut Spin) -> Option<Slot> {
         loop {
+            // Where the next job most often comes from, first, if it may be.
+            if self.scheduler.orders.are_none()
+                && let Some(slot) = self.refill()
+            {
+                return Some(slot);
+            }
             if let Some(slot) = self.look_around() {
                 return Some(slot);
             }
