@@ -11,7 +11,7 @@ use crate::handle::{CancelHandle, JoinHandle};
 use crate::job_builder::JobBuilder;
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
-use crate::port::{Claim, Lane, PostError, Rank, RecvError, Waiting, receiving_methods};
+use crate::port::{Claim, Lane, PostError, RecvError, Waiting, receiving_methods};
 use crate::sync::Arc;
 
 impl JobBuilder {
@@ -126,7 +126,7 @@ where
         handle,
         receiver: Receiver {
             lane,
-            waiting: Waiting::new(Rank::Last),
+            waiting: Waiting::alone(),
         },
     }
 }

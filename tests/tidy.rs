@@ -108,6 +108,7 @@ fn sources() -> Vec<String> {
 fn is_for_tests(path: &str) -> bool {
     [
         "/models.rs",
+        "/bell_models.rs",
         "/tests.rs",
         "/compile_fail.rs",
         "/compile_fail_messages.rs",

@@ -138,6 +138,11 @@ impl MainLoop {
         }
     }
 
+    /// A number that no other loop has as long as this one is there.
+    pub(crate) fn number(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
     /// Whether a turn is running.
     pub(super) fn in_turn(&self) -> bool {
         self.turns.get() != 0

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::PostError;
-use super::bell::{Rank, Waiting};
+use super::bell::Waiting;
 use super::lane::{Claim, Lane};
 use super::post::PostFuture;
 use super::receive::receiving_methods;
@@ -134,7 +134,7 @@ impl<S, R> Port<S, R> {
     pub fn closed(&self) -> Closed<R> {
         Closed {
             incoming: Arc::clone(&self.incoming),
-            waiting: Waiting::new(Rank::Last),
+            waiting: Waiting::alone(),
         }
     }
 

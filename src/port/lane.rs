@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::task::{Poll, Waker};
 
-use super::bell::{Bell, Waiting};
+use super::bell::{Bell, Rank, Waiting};
 use super::queue::{Batch, Queue, Wait};
 use super::room::Room;
 use super::{PostError, RecvError};
@@ -162,6 +162,11 @@ impl<T> Lane<T> {
         self.claimed.load(Ordering::Acquire)
     }
 
+    /// A place for [`Lane::poll_over`] that has a rank.
+    pub(crate) fn enter(&self, rank: Rank) -> Waiting {
+        self.bell.enter(rank)
+    }
+
     /// Ready once the lane is closed and whoever receives has had everything;
     /// it does not wait for somebody to come and receive. It may be over, and
     /// then not any more because somebody has come.
@@ -169,7 +174,7 @@ impl<T> Lane<T> {
         self.bell.poll(waiting, waker, || self.is_over())
     }
 
-    /// Ends a wait that [`Lane::poll_over`] began.
+    /// Ends a wait that [`Lane::enter`] or [`Lane::poll_over`] began.
     pub(crate) fn leave(&self, waiting: &mut Waiting) {
         self.bell.leave(waiting);
     }

@@ -13,7 +13,7 @@
 //! | [`error`] | [`PostError`], [`RecvError`] |
 //!
 //! `port.md` tells the protocol to a newcomer and ends in a proof sketch;
-//! `models.rs` runs the real code under loom.
+//! `models.rs` and `bell_models.rs` run the real code under loom.
 //!
 //! Nothing here knows of pools or loops: who is to be told of a message is a
 //! [`std::task::Waker`], or is told by the caller of `Lane::push`.
@@ -28,6 +28,8 @@ mod queue;
 pub(crate) mod receive;
 mod room;
 
+#[cfg(all(test, loom))]
+mod bell_models;
 #[cfg(all(test, loom))]
 mod models;
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use loom::thread;
 
-use super::bell::{Bell, Rank, Waiting};
+use super::bell::Waiting;
 use super::lane::{Claim, Lane};
 use super::post::PostFuture;
 use super::queue::{Queue, Wait};
@@ -159,7 +159,7 @@ fn a_call_is_seen_by_a_consumer_that_waits_or_is_about_to() {
 
 /// Waits until the lane is over.
 fn wait_for_the_end(lane: &Lane<u32>) {
-    let mut waiting = Waiting::new(Rank::Last);
+    let mut waiting = Waiting::alone();
     block_until(None, |waker| lane.poll_over(&mut waiting, waker)).unwrap();
 }
 
@@ -222,35 +222,6 @@ fn the_end_is_after_the_last_message_of_who_receives() {
         assert!(received.load(Ordering::Relaxed), "the end came first");
         receiver.join().unwrap();
         closer.join().unwrap();
-    });
-}
-
-#[test]
-fn a_bell_is_heard_by_the_first_rank_and_the_last() {
-    model(3, || {
-        let bell = Arc::new(Bell::default());
-        let happened = Arc::new(AtomicBool::new(false));
-        let ringer = thread::spawn({
-            let (bell, happened) = (Arc::clone(&bell), Arc::clone(&happened));
-            move || {
-                happened.store(true, Ordering::Release);
-                bell.ring();
-            }
-        });
-        let listeners: Vec<_> = [Rank::First, Rank::Last]
-            .map(|rank| {
-                let (bell, happened) = (Arc::clone(&bell), Arc::clone(&happened));
-                thread::spawn(move || {
-                    let mut waiting = Waiting::new(rank);
-                    let happened = || happened.load(Ordering::Acquire);
-                    block_until(None, |waker| bell.poll(&mut waiting, waker, happened)).unwrap();
-                })
-            })
-            .into();
-        ringer.join().unwrap();
-        for listener in listeners {
-            listener.join().unwrap();
-        }
     });
 }
 

@@ -27,6 +27,11 @@ pub(crate) enum Mutant {
     /// A consumer that found nothing says that it waits without looking whether
     /// something came meanwhile.
     WaitUnseen,
+    /// One of the last rank at a bell sees the condition although one of the first
+    /// has not been told.
+    LastUnheld,
+    /// Who is the end of what the last rank at a bell waits for does not wake it.
+    LastLeftWaiting,
     /// The fences between closing a lane and looking who receives, and between
     /// letting the claim go and looking whether the lane is closed.
     EndUnseen,

@@ -5,7 +5,7 @@ use std::task::{Poll, Waker};
 
 use super::exit::{Exit, WorkerError};
 use crate::environment::Environment;
-use crate::port::{Bell, Lane, Waiting};
+use crate::port::{Bell, Lane, Rank, Waiting};
 use crate::scheduler::{Resident, Scheduler};
 use crate::sync::{
     Arc, AtomicBool, AtomicU32, AtomicUsize, Mutex, OnceLock, Ordering, Parker, StaticU64, Weak,
@@ -101,17 +101,24 @@ impl Drop for Owner {
 pub(super) trait Outbox: Send + Sync {
     fn close(&self);
 
+    /// A place for `poll_over`.
+    fn enter(&self, rank: Rank) -> Waiting;
+
     /// Ready once it is closed, which it is when the worker has ended, and
     /// whoever receives has had everything.
     fn poll_over(&self, waiting: &mut Waiting, waker: &Waker) -> Poll<()>;
 
-    /// Ends a wait that `poll_over` began.
+    /// Gives a place back.
     fn leave(&self, waiting: &mut Waiting);
 }
 
 impl<T: Send> Outbox for Lane<T> {
     fn close(&self) {
         Lane::close(self);
+    }
+
+    fn enter(&self, rank: Rank) -> Waiting {
+        Lane::enter(self, rank)
     }
 
     fn poll_over(&self, waiting: &mut Waiting, waker: &Waker) -> Poll<()> {

@@ -259,7 +259,7 @@ impl Exited {
     pub(super) fn new(worker: Arc<dyn AnyWorker>) -> Self {
         Self {
             observer: Observer::new(worker),
-            waiting: Waiting::new(Rank::Last),
+            waiting: Waiting::alone(),
         }
     }
 
@@ -312,7 +312,12 @@ impl fmt::Debug for Exited {
 }
 
 /// As [`Exited`], but not before the one who receives the worker's messages has
-/// had all of them; errors before exits.
+/// had all of them; on one loop, errors before exits.
+///
+/// An exit is told when no `on_error` of its loop is due any more: each has been
+/// told, or was cleared. So it does not matter in what order they asked, nor at which
+/// moment between their looks the worker ends. Each loop has an order of its own, and
+/// [`Exited`] is in none: it does not wait for a loop that nobody runs.
 ///
 /// The first look is for the next turn: who begins to listen in this one is to
 /// have the messages first.
@@ -324,9 +329,11 @@ pub(super) struct Delivered {
 
 impl Delivered {
     pub(super) fn new(worker: Arc<dyn AnyWorker>, rank: Rank) -> Self {
+        let observer = Observer::new(worker);
+        let waiting = observer.0.core().outbox.enter(rank);
         Self {
-            observer: Observer::new(worker),
-            waiting: Waiting::new(rank),
+            observer,
+            waiting,
             looked: false,
         }
     }

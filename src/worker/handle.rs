@@ -210,8 +210,9 @@ impl<In: Send + 'static, Out: Send + 'static> MessageSource for Worker<In, Out> 
 
 impl MainLoop {
     /// Has `callback` run on this thread when `worker` has ended, after every
-    /// message of its own that a listener or stream receives. Runs once; keeps
-    /// the loop alive until then.
+    /// message of its own that a listener or stream receives, and after every
+    /// [`MainLoop::on_error`] for it on this loop. Runs once; keeps the loop alive
+    /// until then.
     ///
     /// It also counts as handling the worker's error.
     ///
@@ -238,12 +239,14 @@ impl MainLoop {
         worker: &Worker<In, Out>,
         callback: impl FnOnce(&MainLoop, Exit) + 'static,
     ) -> SourceId {
-        self.on_complete(Delivered::new(worker.any(), Rank::Last), callback)
+        let rank = Rank::Last(self.number());
+        self.on_complete(Delivered::new(worker.any(), rank), callback)
     }
 
     /// Has `callback` run on this thread if `worker` ends with an error: after
-    /// its messages, and before its exit. Runs once or never; keeps the loop
-    /// alive until the worker has ended.
+    /// its messages, and before its exit is told on this loop, whichever was asked
+    /// for first. Runs once or never; keeps the loop alive until the worker has
+    /// ended.
     ///
     /// A failure that a restart follows is not told here; see
     /// [`WorkerBuilder::on_restart`](crate::WorkerBuilder::on_restart).
@@ -252,13 +255,11 @@ impl MainLoop {
         worker: &Worker<In, Out>,
         callback: impl FnOnce(&MainLoop, WorkerError) + 'static,
     ) -> SourceId {
-        self.on_complete(
-            Delivered::new(worker.any(), Rank::First),
-            move |main, exit| {
-                if let Some(error) = exit.error() {
-                    callback(main, error.clone());
-                }
-            },
-        )
+        let rank = Rank::First(self.number());
+        self.on_complete(Delivered::new(worker.any(), rank), move |main, exit| {
+            if let Some(error) = exit.error() {
+                callback(main, error.clone());
+            }
+        })
     }
 }
