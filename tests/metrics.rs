@@ -29,6 +29,28 @@ fn a_new_pool_has_done_nothing() {
     });
 }
 
+/// Found by tests/fuzz.rs: one that left after its job was in it for ever.
+#[test]
+fn a_thread_that_left_is_in_no_job() {
+    on_each_size(|pool| {
+        let busy = Occupied::all(&pool);
+        pool.set_num_threads(1).unwrap();
+        busy.release();
+        until(|| pool.threads_aboard() == 1);
+        assert_eq!(at_rest(&pool).running, 0);
+        // Its time is over too.
+        let busy_for = |at: Metrics| {
+            at.threads
+                .iter()
+                .map(|thread| thread.busy)
+                .sum::<Duration>()
+        };
+        let before = busy_for(at_rest(&pool));
+        thread::sleep(Duration::from_millis(2));
+        assert_eq!(busy_for(at_rest(&pool)), before);
+    });
+}
+
 #[test]
 fn every_job_is_counted_by_what_became_of_it() {
     on_each_size(|pool| {
@@ -233,6 +255,41 @@ fn differences_belong_to_whoever_reads_them() {
         assert_eq!(third.since(&first).finished, 70);
         // Two readings the wrong way round are nothing, not nonsense.
         assert_eq!(first.since(&third).finished, 0);
+    });
+}
+
+/// A value whose drop says that it has begun, and waits.
+struct SlowToGo(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Drop for SlowToGo {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+        let _ = self.1.recv();
+    }
+}
+
+/// Found by tests/fuzz.rs: what a thread comes to and does not run was taken off the
+/// count for as long as its captures were being dropped.
+#[test]
+fn what_has_expired_takes_nothing_off_the_count() {
+    on_each_size(|pool| {
+        let before = {
+            Occupied::all(&pool).release();
+            at_rest(&pool).finished
+        };
+        let busy = Occupied::all(&pool);
+        let (begun, begins) = mpsc::channel();
+        let (go, wait) = mpsc::channel();
+        let slow = SlowToGo(begun, wait);
+        let late = pool.job().deadline(Duration::from_millis(1));
+        let late = late.spawn(move || drop(slow));
+        assert!(late.join().unwrap_err().is_expired());
+        busy.release();
+        begins.recv().unwrap();
+        let all = before + pool.num_threads() as u64;
+        until(|| pool.metrics().finished == all);
+        drop(go);
+        assert_eq!(at_rest(&pool).finished, all);
     });
 }
 

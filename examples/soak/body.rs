@@ -11,10 +11,11 @@ use windlass::{JobSet, JoinHandle, blocking, channel, checkpoint, is_cancelled};
 use crate::ledger::place::{Order, Place};
 use crate::ledger::tally::{Fault, did, found};
 use crate::ledger::tokens::{Product, Tag, end, is_rejecting, quiet};
-use crate::ledger::views::{LATEST, SERIAL};
+use crate::ledger::views::{VIEWS, is_serial};
 use crate::ledger::{Job, Kind, fact};
 use crate::random::Random;
 use crate::scene::{Scene, Target};
+use crate::waits;
 
 /// The body of a job.
 pub(crate) fn work(
@@ -53,12 +54,15 @@ pub(crate) fn work(
 /// cannot see, for a message, or for a job of another pool which waits for one of this.
 fn wait(random: &mut Random, scene: &Arc<Scene>) {
     did("waits inside jobs", 1);
-    match random.below(3) {
+    let ways = if scene.jobs_may_wait { 5 } else { 1 };
+    match random.below(ways) {
         0 => {
             let length = random.micros(100);
             blocking(|| std::thread::sleep(length));
         }
-        1 => {
+        1 => waits::for_message(scene),
+        2 => waits::for_number(scene),
+        3 => {
             let (here, there) = channel::<(), ()>();
             scene.other.execute(move || {
                 let _ = there.post(());
@@ -73,6 +77,7 @@ fn wait(random: &mut Random, scene: &Arc<Scene>) {
             match chain.join() {
                 Ok(Ok(7)) => {}
                 Ok(Err(_)) if scene.ledger.closing.load(Relaxed) => {}
+                Ok(Err(error)) if error.is_rejected() && scene.ledger.bounded.load(Relaxed) => {}
                 other => found(Fault::Lost, || format!("there and back: {other:?}")),
             }
         }
@@ -115,7 +120,7 @@ fn nest(parent: &Job, random: &mut Random, place: Place, scene: &Arc<Scene>) {
         let Some((handle, child)) = scene.spawn(random, target, place) else {
             break;
         };
-        if matches!(target, Target::View(SERIAL | LATEST) if target == self_of(place)) {
+        if matches!(target, Target::View(at) if is_serial(at) && target == self_of(place)) {
             child.add(fact::SELF_WAIT);
         }
         if random.percent(25) {
@@ -139,7 +144,7 @@ fn self_of(place: Place) -> Target {
 
 /// A view that the job may wait for.
 fn random_view(random: &mut Random, place: Place) -> Option<usize> {
-    let at = random.index(LATEST + 1);
+    let at = random.index(VIEWS);
     place.may_wait_for(at).then_some(at)
 }
 

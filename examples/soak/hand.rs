@@ -12,7 +12,7 @@ use crate::body::{fill, finish, spin};
 use crate::ledger::place::Place;
 use crate::ledger::tally::{Fault, did, found};
 use crate::ledger::tokens::{Product, quiet};
-use crate::ledger::views::LATEST;
+use crate::ledger::views::VIEWS;
 use crate::ledger::{Job, Kind, fact};
 use crate::mail::{self, Member};
 use crate::memory;
@@ -98,6 +98,7 @@ impl Hand {
             24..26 => self.member.talk(&self.scene, &mut self.random),
             26 => self.each_thread(),
             27 => self.scene.cancel_latest(),
+            28 if self.random.percent(30) => drop(self.scene.readings.read(&self.scene.spawner)),
             28 => spin(self.random.micros(100)),
             _ => thread::sleep(self.random.micros(200)),
         }
@@ -110,7 +111,7 @@ impl Hand {
 
     fn target(&mut self) -> Target {
         if self.random.percent(40) {
-            Target::View(self.random.index(LATEST + 1))
+            Target::View(self.random.index(VIEWS))
         } else {
             Target::Pool
         }

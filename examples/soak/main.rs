@@ -8,8 +8,10 @@
 //! *hands* (`hand`), threads outside the pool, spawn, execute, join, await, cancel,
 //! drop, listen, post and split; the jobs (`body`) do so among themselves, in views
 //! and sets too, and wait for messages and for another pool; in every other round the
-//! number of threads changes all the time; workers (`workers`), ports (`mail`) and buffers (`memory`) come and go.
-//! Bodies, captures' drops and results' drops panic.
+//! number of threads changes all the time; workers (`workers`), ports (`mail`) and buffers
+//! (`memory`) come and go. Settings are drawn too (`settings`): bounded queues, where jobs
+//! wait for room or come back (`room`), few substitutes, times and stalls. Now and then the
+//! process forks (`forks`). Bodies, captures' drops and results' drops panic.
 //!
 //! Each job and each message has a line in the round's ledger (`ledger`), which it
 //! writes by what it captures, returns and panics with (`ledger/tokens`). When the round
@@ -30,13 +32,18 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 mod args;
 mod body;
+#[cfg(unix)]
+mod forks;
 mod hand;
 mod ledger;
 mod mail;
 mod memory;
 mod random;
+mod room;
 mod round;
 mod scene;
+mod settings;
+mod waits;
 mod watch;
 mod workers;
 

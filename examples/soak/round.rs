@@ -16,6 +16,7 @@ use crate::ledger::tokens::{Payload, hooked, rejected};
 use crate::ledger::views::HANDS;
 use crate::random::Random;
 use crate::scene::Scene;
+use crate::settings::Settings;
 use crate::watch::{self, Post};
 
 /// So many lines has a round.
@@ -50,8 +51,9 @@ const ENDS: [(End, &str); 8] = [
 pub(crate) fn run(number: u64, mut random: Random, other: &Pool) -> Result<(), BuildError> {
     let ledger = Ledger::new(number, LINES);
     let post = Post::new(format!("round {number}"));
-    let pool = build(&ledger, &mut random)?;
-    let scene = Scene::new(&pool, other, &ledger);
+    let settings = Settings::new(&mut random);
+    let pool = build(&ledger, &mut random, &settings)?;
+    let scene = Scene::new(&pool, other, &ledger, settings.jobs_may_wait());
     watch::round(&scene);
     let hands = 1 + random.index(HANDS);
     let steps = 10 + random.index(300);
@@ -59,6 +61,7 @@ pub(crate) fn run(number: u64, mut random: Random, other: &Pool) -> Result<(), B
     let amid = random.index(2 * hands * steps);
     let (end, name) = random.pick(&ENDS);
     let resizes = random.percent(50);
+    let forks = cfg!(unix) && random.percent(10);
     ledger.resizing.store(resizes, Relaxed);
     thread::scope(|scope| {
         let hands: Vec<_> = (0..hands)
@@ -74,6 +77,11 @@ pub(crate) fn run(number: u64, mut random: Random, other: &Pool) -> Result<(), B
             post.at("waits for the hands", 0);
             if resizes && random.percent(10) {
                 resize(&pool, random.pick(&[1, 2, 3, 8]));
+            }
+            #[cfg(unix)]
+            if forks && random.percent(5) {
+                post.at("waits for a fork", 0);
+                crate::forks::fork(&pool);
             }
             thread::sleep(Duration::from_micros(50));
         }
@@ -91,6 +99,11 @@ pub(crate) fn run(number: u64, mut random: Random, other: &Pool) -> Result<(), B
     while !scene.views_are_empty() {
         thread::yield_now();
     }
+    post.at("waits until the pool says that it is at rest", 0);
+    while !scene.is_at_rest() {
+        thread::yield_now();
+    }
+    scene.check_counts();
     // Jobs, hooks, results: nobody has anything of the round left.
     post.at(
         "waits until nothing is left of the round, and keeps something",
@@ -104,12 +117,18 @@ pub(crate) fn run(number: u64, mut random: Random, other: &Pool) -> Result<(), B
     Ok(())
 }
 
-fn build(ledger: &Arc<Ledger>, random: &mut Random) -> Result<Pool, BuildError> {
+fn build(
+    ledger: &Arc<Ledger>,
+    random: &mut Random,
+    settings: &Settings,
+) -> Result<Pool, BuildError> {
+    ledger.bounded.store(settings.is_bounded(), Relaxed);
     let panics = random.percent(20);
     let rejects = Arc::clone(ledger);
     // The hook has something of the round too, until the pool is gone.
     let held = Arc::clone(ledger);
-    Pool::builder()
+    settings
+        .builder()
         .num_threads(random.pick(&[1, 1, 2, 2, 3, 8]))
         .on_reject(move |job| rejected(&rejects, job))
         .on_panic(move |payload| {
@@ -167,7 +186,7 @@ fn finish(pool: Pool, end: End, scene: &Arc<Scene>) {
             announce(&ledger.discarding);
             let pool = Arc::new(pool);
             let inner = Arc::clone(&pool);
-            let job = pool.spawn(move || inner.shutdown_now());
+            let job = pool.spawn_async(move || inner.shutdown_now()).wait();
             let _ = job.join();
             return pollster::block_on(pool.shutdown());
         }
@@ -180,7 +199,9 @@ fn finish(pool: Pool, end: End, scene: &Arc<Scene>) {
             });
         }
         End::DropInAJob => {
-            let job = scene.spawner.spawn(move || {
+            // In a view, whose jobs nobody throws out of a queue: who did would have to
+            // wait for the pool's end, with the place of the new job in hand.
+            let job = scene.spawner.serial().spawn(move || {
                 let end = pool.shutdown();
                 drop(pool);
                 end

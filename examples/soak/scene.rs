@@ -1,18 +1,20 @@
 //! What all of one round share: the ledger, the way into the pool, its views,
 //! and some tokens.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use windlass::{CancelToken, JobBuilder, JoinHandle, Pool, Spawner};
+use windlass::{CancelToken, JobBuilder, JoinHandle, Pool, Priority, Spawner};
 
 use crate::body::work;
+use crate::ledger::counts::{self, Readings, is_at_rest};
 use crate::ledger::place::Place;
 use crate::ledger::tokens::{Product, Tag};
-use crate::ledger::views::{LATEST, View, Way, views};
+use crate::ledger::views::{self, LATEST, VIEWS, View, Way, views};
 use crate::ledger::{Job, Kind, Ledger, fact};
 use crate::random::Random;
+use crate::room;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -21,7 +23,11 @@ pub(crate) struct Scene {
     pub(crate) spawner: Spawner,
     /// Of a pool that outlives the round.
     pub(crate) other: Spawner,
-    pub(crate) views: [View; 4],
+    pub(crate) views: [View; VIEWS],
+    pub(crate) readings: Readings,
+    /// Whether a job may wait for another one by whatever means, as there will be
+    /// a thread in its place.
+    pub(crate) jobs_may_wait: bool,
     pub(crate) tokens: Mutex<Vec<CancelToken>>,
     /// Steps that all hands took.
     pub(crate) steps: AtomicUsize,
@@ -35,12 +41,19 @@ pub(crate) enum Target {
 }
 
 impl Scene {
-    pub(crate) fn new(pool: &Pool, other: &Pool, ledger: &Arc<Ledger>) -> Arc<Self> {
+    pub(crate) fn new(
+        pool: &Pool,
+        other: &Pool,
+        ledger: &Arc<Ledger>,
+        jobs_may_wait: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             ledger: Arc::clone(ledger),
             spawner: pool.spawner(),
             other: other.spawner(),
             views: views(pool),
+            readings: Readings::default(),
+            jobs_may_wait,
             tokens: Mutex::new((0..6).map(|_| CancelToken::new()).collect()),
             steps: AtomicUsize::new(0),
         })
@@ -75,16 +88,19 @@ impl Scene {
             Target::View(LATEST) => Target::Pool,
             other => other,
         };
-        let Some((tag, _)) = self.open(random, Kind::Executed) else {
+        let Some((tag, job)) = self.open(random, Kind::Executed) else {
             return;
         };
         let run = self.closure(tag, random, target, place);
         match target {
-            Target::View(at) if let Way::Limit(limit) = &self.views[at].way => {
-                limit.execute(move || drop(run()));
+            Target::View(at) => self.views[at].execute(move || drop(run())),
+            Target::Pool if random.percent(50) => self.near().execute(move || drop(run())),
+            Target::Pool if random.percent(20) => {
+                if let Err(error) = self.near().try_execute(move || drop(run())) {
+                    room::refused(&job, error);
+                }
             }
-            _ if random.percent(50) => self.near().execute(move || drop(run())),
-            _ => {
+            Target::Pool => {
                 // Too large to lie in the queue.
                 let ballast = [0_u64; 12];
                 self.spawner.execute(move || {
@@ -106,17 +122,15 @@ impl Scene {
         let handle = match target {
             Target::View(at) => {
                 let run = self.closure(tag, random, target, place);
-                match &self.views[at].way {
-                    Way::Limit(limit) => limit.spawn(run),
-                    Way::Latest(latest) => {
-                        job.add(fact::MAY_CANCEL);
-                        latest.spawn(run)
-                    }
-                }
+                self.views[at].spawn(&job, run)
             }
             Target::Pool if random.percent(25) => {
                 let builder = self.steered(random, &job);
                 builder.spawn(self.closure(tag, random, target, place))
+            }
+            Target::Pool if random.percent(20) => {
+                let (waits, run) = (random.percent(50), self.closure(tag, random, target, place));
+                return room::spawn(self, random, waits, run, job);
             }
             Target::Pool => self.near().spawn(self.closure(tag, random, target, place)),
         };
@@ -140,6 +154,12 @@ impl Scene {
             job.add(if limit < HOUR { fact::TIMEOUT } else { 0 });
             builder = builder.timeout(limit);
         }
+        if random.percent(40) {
+            builder = builder.priority(random.pick(&[Priority::Low, Priority::High]));
+        }
+        if random.percent(20) {
+            builder = builder.name(format!("job {}", job.id));
+        }
         for _ in 0..random.below(3) {
             let token = self.token(random);
             job.add(fact::MAY_CANCEL);
@@ -159,13 +179,10 @@ impl Scene {
         place: Place,
     ) -> impl FnOnce() -> Product + Send + 'static {
         let (scene, random) = (Arc::clone(self), random.fork());
-        if let Target::View(at) = target {
-            tag.job().line().view.store(at as u32 + 1, Relaxed);
-        }
         let (place, order) = match target {
             Target::Pool => (place.child(), None),
             Target::View(at) => {
-                let order = self.views[at].order(at, place.hand);
+                let order = self.views[at].order(tag.job(), place.hand);
                 (place.in_view(at), Some(order))
             }
         };
@@ -189,25 +206,36 @@ impl Scene {
         }
     }
 
+    /// Whether the pool says that it does nothing.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        is_at_rest(&self.readings.read(&self.spawner))
+    }
+
+    /// The pool has ended: its counts and those of its views are right.
+    pub(crate) fn check_counts(&self) {
+        counts::check(&self.readings.read(&self.spawner), &self.ledger);
+        views::check(&self.views);
+    }
+
     /// What the views say of themselves.
     pub(crate) fn describe(&self) -> String {
         let views = self.views.iter().map(|view| match &view.way {
             Way::Limit(limit) => format!("{limit:?}"),
             Way::Latest(latest) => format!("{latest:?}"),
+            Way::Key(keyed, key) => format!("{keyed:?} {key}"),
         });
         let views: Vec<_> = views.collect();
         format!(
-            "{} threads; {}",
+            "{} threads, room for {:?}, {:?}; {}",
             self.spawner.num_threads(),
+            self.spawner.queue_capacity(),
+            self.spawner.metrics(),
             views.join(", ")
         )
     }
 
     /// Whether nothing waits or runs in the views.
     pub(crate) fn views_are_empty(&self) -> bool {
-        self.views.iter().all(|view| match &view.way {
-            Way::Limit(limit) => limit.is_empty(),
-            Way::Latest(_) => true,
-        })
+        self.views.iter().all(View::is_empty)
     }
 }

@@ -69,13 +69,15 @@ impl CellJob {
             // SAFETY: the claim above succeeded.
             Claim::Run => unsafe { cell.run(Via::Slot) },
             Claim::Drop => {
-                metrics::note(Event::Expired);
                 // SAFETY: whoever claimed it left it to the slot's end, which is this.
-                unsafe { cell.drop_left() }
+                let result = unsafe { cell.drop_left() };
+                // Last, since its end is counted next: the two are one.
+                metrics::note(Event::Expired);
+                result
             }
             Claim::Tombstone => {
-                metrics::note(Event::Nothing);
                 CellJob { cell }.let_go();
+                metrics::note(Event::Nothing);
                 Ok(())
             }
         }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use super::{Histogram, Recorder};
-use crate::sync::{Arc, Ordering, ReportCounter, ReportFlag, thread_local};
+use crate::sync::{Arc, Ordering, ReportCounter, ReportFlag, report_fence, thread_local};
 
 /// What a pool counts of itself: rare events, so that they may be shared. All
 /// Relaxed: each stands for itself.
@@ -71,6 +71,8 @@ pub(crate) enum Event {
 pub(crate) struct ThreadStats {
     /// Jobs and turns that have ended on it.
     ended: ReportCounter,
+    /// The most that anybody was told of those. Only who asks writes it.
+    told: ReportCounter,
     /// It is not asleep, and not looking for work.
     working: ReportFlag,
     events: [ReportCounter; 5],
@@ -114,6 +116,7 @@ impl ThreadStats {
     pub(crate) fn new(timed: bool) -> Self {
         Self {
             ended: ReportCounter::new(0),
+            told: ReportCounter::new(0),
             working: ReportFlag::new(false),
             events: Default::default(),
             steals: ReportCounter::new(0),
@@ -132,6 +135,8 @@ impl ThreadStats {
 
     fn count(&self, event: Event) {
         add(&self.events[event as usize], 1);
+        // Partner: the fence in `ended`. Who sees the end that follows sees this.
+        report_fence(Ordering::Release);
     }
 
     /// Whether the thread has something to do from now on.
@@ -170,9 +175,14 @@ impl ThreadStats {
     }
 
     pub(crate) fn ended(&self) -> u64 {
-        // Those two are counted as anything is that a thread takes.
+        let ended = self.ended.load(Ordering::Relaxed);
+        // Partner: the fence in `count`.
+        report_fence(Ordering::Acquire);
+        // Those two are counted as anything is that a thread takes, but a moment
+        // earlier: so this may be too little for that moment, and never too much.
         let void = self.events(Event::Expired) + self.events(Event::Nothing);
-        self.ended.load(Ordering::Relaxed).saturating_sub(void)
+        let ended = ended.saturating_sub(void);
+        self.told.fetch_max(ended, Ordering::Relaxed).max(ended)
     }
 
     pub(crate) fn is_working(&self) -> bool {

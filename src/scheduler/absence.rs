@@ -29,6 +29,8 @@
 //! before giving the order: either the second look sees that, or the order comes
 //! after the clearing.
 
+use std::time::Instant;
+
 use super::PoolThread;
 use super::orders::Order;
 use crate::job::Reason;
@@ -88,6 +90,8 @@ impl PoolThread {
     pub(super) fn stand_aside(&self) -> Aside {
         let scheduler = &self.scheduler;
         if self.is_struck_off(false) {
+            // Before somebody else may sit on this seat.
+            self.stop_working(Instant::now());
             return Aside::Leaves;
         }
         while scheduler.orders.has(Order::Crowded) {

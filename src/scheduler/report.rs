@@ -82,7 +82,8 @@ impl Scheduler {
             let stats = &seat.stats;
             metrics.queued += seat.inbox.len() + seat.lifo.len();
             metrics.running += usize::from(stats.is_working());
-            metrics.finished += stats.ended();
+            let finished = stats.ended();
+            metrics.finished += finished;
             metrics.panicked += stats.events(Event::Panicked);
             metrics.cancelled += stats.events(Event::Cancelled);
             metrics.expired += stats.events(Event::Expired);
@@ -91,7 +92,7 @@ impl Scheduler {
             metrics.parks += stats.parks();
             stats.add_times(&mut metrics.wait_time, &mut metrics.run_time);
             metrics.threads.push(ThreadMetrics {
-                finished: stats.ended(),
+                finished,
                 busy: stats.busy(age),
             });
         }

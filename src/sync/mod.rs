@@ -56,6 +56,7 @@ pub(crate) use std::sync::atomic::AtomicBool as ReportFlag;
 
 /// A counter that is only for reports.
 pub(crate) use std::sync::atomic::AtomicU64 as ReportCounter;
+pub(crate) use std::sync::atomic::fence as report_fence;
 
 /// For a `static`, which loom's cannot be.
 pub(crate) use std::sync::atomic::{AtomicU32 as StaticU32, AtomicU64 as StaticU64};

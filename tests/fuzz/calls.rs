@@ -16,9 +16,20 @@ pub(crate) const CALLS: &[Call] = &[
     ("execute_large", 2, Desk::execute_large),
     ("spawn", 14, Desk::spawn),
     ("spawn_steered", 6, Desk::spawn_steered),
+    ("spawn_prior", 4, Desk::spawn_prior),
     ("view_execute", 4, Desk::view_execute),
     ("view_spawn", 6, Desk::view_spawn),
     ("latest_cancel", 1, Desk::latest_cancel),
+    // Where there is room.
+    ("try_spawn", 3, Desk::try_spawn),
+    ("try_execute", 3, Desk::try_execute),
+    ("spawn_wait", 3, Desk::spawn_wait),
+    ("spawn_await", 3, Desk::spawn_await),
+    ("spawn_half_way", 3, Desk::spawn_half_way),
+    // Waits inside jobs.
+    ("blocking", 2, Desk::blocking),
+    ("wait_for_message", 2, Desk::wait_for_message),
+    ("wait_for_number", 2, Desk::wait_for_number),
     // Handles.
     ("join", 6, Desk::join),
     ("join_timeout", 2, Desk::join_timeout),
@@ -54,6 +65,8 @@ pub(crate) const CALLS: &[Call] = &[
     ("thread_state", 2, Desk::thread_state),
     ("environment", 2, Desk::environment),
     ("who_am_i", 1, Desk::who_am_i),
+    ("set_num_threads", 2, Desk::set_num_threads),
+    ("metrics", 2, Desk::metrics),
     // Ports, broadcasts, progress.
     ("channel", 3, Desk::channel),
     ("post", 6, Desk::post),

@@ -57,6 +57,11 @@ impl Desk {
         self.outside
     }
 
+    /// Whether it may wait for what another job of the pool is to do.
+    pub(super) fn may_wait(&self) -> bool {
+        self.outside || self.scene.jobs_may_wait
+    }
+
     pub(super) fn hand_out(&mut self, rest: &[Step]) {
         self.rest = rest.to_vec();
         self.taken = 0;

@@ -1,15 +1,19 @@
 //! The pool's end.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::desk::{Desk, moment, poll_once};
 use super::program::Numbers;
-use crate::ledger::Kind;
 use crate::ledger::tally::{Fault, found};
+use crate::ledger::{Kind, fact};
 
 /// The pool ends amid the calls in so many of 256 cases, so that most programs
 /// keep theirs for a while.
 const CHANCE: u8 = 100;
+
+/// So many threads there may be of a pool that has had its number changed.
+const MOST_THREADS: usize = 8;
 
 /// So many threads there may be in place of others that wait.
 const SUBSTITUTES: usize = 256;
@@ -41,7 +45,7 @@ impl Desk {
         {
             self.scene.closes();
             if let Err(error) = pool.shutdown_timeout(moment(numbers.1))
-                && error.threads().len() > self.scene.threads + SUBSTITUTES
+                && error.threads().len() > MOST_THREADS + SUBSTITUTES
             {
                 found(Fault::Wrong, || error.to_string());
             }
@@ -72,11 +76,19 @@ impl Desk {
             && let Some(pool) = self.scene.take_pool()
         {
             self.scene.closes();
-            if let Some((tag, _)) = self.open_plain(Kind::Executed) {
-                self.scene.near().execute(move || {
+            if let Some((tag, job)) = self.open_plain(Kind::Executed) {
+                let near = self.scene.near();
+                let ends = move || {
                     let _begun = tag.begin();
                     drop(pool);
-                });
+                };
+                if self.scene.capacity.is_none() {
+                    return near.execute(ends);
+                }
+                // Whose jobs nobody throws out of a queue: who did would have to wait
+                // for the pool's end, with the place of the new job in hand.
+                job.add(fact::IN_VIEW);
+                near.serial().execute(ends);
             }
         }
     }
@@ -86,8 +98,10 @@ impl Desk {
         if let Some(pool) = self.scene.pool() {
             let fits = pool.num_threads() == threads
                 && threads == self.scene.threads
+                && pool.queue_capacity() == self.scene.capacity
+                && pool.threads_aboard() >= 1
                 && pool.shortfall().is_none();
-            if !fits {
+            if !fits && !self.scene.ledger.resizing.load(Relaxed) {
                 found(Fault::Wrong, || format!("{pool:?}, {threads} threads"));
             }
             let _ = (pool.panic_count(), pool.rejected_count());

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use windlass::{JobBuilder, is_cancelled};
+use windlass::{JobBuilder, Priority, is_cancelled};
 
 use super::desk::{Desk, moment};
 use super::program::{Numbers, Step, make_all};
 use super::scene::Scene;
 use crate::ledger::place::{Order, Place};
 use crate::ledger::tokens::{Product, Tag, end, is_rejecting};
-use crate::ledger::views::{LATEST, SERIAL, Way};
+use crate::ledger::views::{LATEST, VIEWS, Way, is_serial};
 use crate::ledger::{Job, Kind, fact};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -47,6 +47,10 @@ fn work(
     end(tag, begun)
 }
 
+fn priority(number: u8) -> Priority {
+    [Priority::Normal, Priority::High, Priority::Low][usize::from(number % 3)]
+}
+
 impl Desk {
     /// The closure of a job: `numbers` say how many calls it makes, and what is
     /// wrong with it.
@@ -60,7 +64,7 @@ impl Desk {
         let (place, order) = match view {
             None => (self.place.child(), None),
             Some(at) => {
-                let order = self.scene.views[at].order(at, self.place.hand);
+                let order = self.scene.views[at].order(tag.job(), self.place.hand);
                 (self.place.in_view(at), Some(order))
             }
         };
@@ -112,6 +116,7 @@ impl Desk {
         if let Some(length) = limit(numbers.1 >> 3, fact::TIMEOUT) {
             builder = builder.timeout(length);
         }
+        builder = builder.priority(priority(numbers.2));
         for number in 0..numbers.1 >> 6 {
             let token = self.scene.token(numbers.2.wrapping_add(number));
             job.add(fact::MAY_CANCEL);
@@ -131,21 +136,34 @@ impl Desk {
         }
     }
 
+    /// A job of any priority, perhaps with a name.
+    pub(super) fn spawn_prior(&mut self, numbers: Numbers) {
+        if let Some((tag, job)) = self.open(Kind::Spawned, numbers.0) {
+            let mut builder = self.scene.near().job().priority(priority(numbers.1));
+            if numbers.flag() {
+                builder = builder.name(format!("job {}", job.id));
+            }
+            let run = self.closure(tag, numbers, None);
+            self.handles.push((builder.spawn(run), job));
+        }
+    }
+
     pub(super) fn view_execute(&mut self, numbers: Numbers) {
-        let at = usize::from(numbers.1) % LATEST;
+        let at = usize::from(numbers.1) % VIEWS;
+        if at == LATEST {
+            return;
+        }
         let Some((tag, _)) = self.open(Kind::Executed, numbers.0) else {
             return;
         };
         let run = self.closure(tag, numbers, Some(at));
-        if let Way::Limit(limit) = &self.scene.views[at].way {
-            limit.execute(move || drop(run()));
-        }
+        self.scene.views[at].execute(move || drop(run()));
     }
 
     /// In a view that the desk may wait for; in its own one too, where waiting
     /// is an error.
     pub(super) fn view_spawn(&mut self, numbers: Numbers) {
-        let at = usize::from(numbers.1) % (LATEST + 1);
+        let at = usize::from(numbers.1) % VIEWS;
         let is_own = self.place.own_to_wait_for() == Some(at);
         if !is_own && !self.place.may_wait_for(at) {
             return;
@@ -153,17 +171,11 @@ impl Desk {
         let Some((tag, job)) = self.open(Kind::Spawned, numbers.0) else {
             return;
         };
-        if is_own && matches!(at, SERIAL | LATEST) {
+        if is_own && is_serial(at) {
             job.add(fact::SELF_WAIT);
         }
         let run = self.closure(tag, numbers, Some(at));
-        let handle = match &self.scene.views[at].way {
-            Way::Limit(limit) => limit.spawn(run),
-            Way::Latest(latest) => {
-                job.add(fact::MAY_CANCEL);
-                latest.spawn(run)
-            }
-        };
+        let handle = self.scene.views[at].spawn(&job, run);
         self.handles.push((handle, job));
     }
 

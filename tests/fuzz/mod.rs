@@ -17,7 +17,9 @@
 //! does not promise to help:
 //! * only a desk outside a job waits for what is not its own job
 //!   ([`is_outside`](desk::Desk::is_outside)); inside, look once, or with a short
-//!   time limit;
+//!   time limit; or for what other jobs of the pool bring about, if there may be
+//!   threads in place of those that wait
+//!   ([`may_wait`](desk::Desk::may_wait));
 //! * whatever is handed over captures a tag (`open`), and what is said of it is
 //!   entered in its line (`judge`, `enter_cancel`, facts);
 //! * what is kept in the desk is settled in `leave`, outside so that nothing is
@@ -32,10 +34,12 @@ mod loops;
 mod memory;
 mod messages;
 mod program;
+mod room;
 mod scene;
 mod sets;
 mod steer;
 mod threads;
+mod waits;
 mod workers;
 
 pub(crate) use program::{Program, STEP, run};

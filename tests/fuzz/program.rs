@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use windlass::{JobTimes, WhenFull};
+
 use super::calls::{self, CALLS};
 use super::desk::Desk;
 use super::scene::Scene;
@@ -40,6 +42,7 @@ pub(super) struct Step {
 }
 
 /// What the first bytes say of the whole.
+#[derive(Debug)]
 pub(super) struct Frame {
     /// Threads of the pool.
     pub(super) threads: usize,
@@ -49,6 +52,13 @@ pub(super) struct Frame {
     pub(super) end: u8,
     /// Whether `on_panic` panics.
     pub(super) hook_panics: bool,
+    /// How many jobs may wait, and what is done with one more.
+    pub(super) capacity: Option<usize>,
+    pub(super) when_full: WhenFull,
+    /// Threads in place of others that wait, if there are few.
+    pub(super) substitutes: Option<usize>,
+    pub(super) times: JobTimes,
+    pub(super) stall_after: Option<Duration>,
 }
 
 impl Program {
@@ -59,6 +69,22 @@ impl Program {
             hands: 1 + usize::from(byte(1) % 2),
             end: byte(2),
             hook_panics: byte(3) % 4 == 3,
+            capacity: [None, None, None, None, Some(1), Some(2), Some(5), Some(30)]
+                [usize::from(byte(1) >> 1) % 8],
+            when_full: [WhenFull::RejectNewest, WhenFull::DropOldest][usize::from(byte(1) >> 7)],
+            substitutes: [None, None, Some(0), Some(1)][usize::from(byte(3) >> 2) % 4],
+            times: [
+                JobTimes::Off,
+                JobTimes::All,
+                JobTimes::Sampled,
+                JobTimes::Off,
+            ][usize::from(byte(3) >> 4) % 4],
+            stall_after: [
+                None,
+                None,
+                Some(Duration::ZERO),
+                Some(Duration::from_millis(1)),
+            ][usize::from(byte(3) >> 6)],
         }
     }
 
@@ -77,9 +103,8 @@ impl Program {
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frame = self.frame();
-        let (threads, hands) = (frame.threads, frame.hands);
         writeln!(f, "{:?}", self.0)?;
-        write!(f, "{threads} threads, {hands} hands, end {}:", frame.end)?;
+        writeln!(f, "{frame:?}:")?;
         for Step { row, numbers } in self.steps() {
             let Numbers(a, b, c) = numbers;
             write!(f, " {}({a}, {b}, {c})", CALLS[row].0)?;
@@ -148,6 +173,7 @@ fn live(program: &Program, here: &Mutex<Option<Arc<Scene>>>) {
     });
     Desk::new(&scene, Place::outside(0, DEPTH), true).end(frame.end);
     common::until(|| scene.views_are_empty());
+    scene.check_counts();
     scene.check_numbers();
     let ledger = Arc::clone(&scene.ledger);
     *here.lock().unwrap() = None;

@@ -5,12 +5,13 @@ use std::panic;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use windlass::{CancelToken, Pool, SharedArray, Spawner, ThreadState};
+use windlass::{CancelToken, Pool, PoolBuilder, SharedArray, Spawner, ThreadState};
 
 use super::program::Frame;
+use crate::ledger::counts::{self, Readings, is_at_rest};
 use crate::ledger::tally::{Fault, found};
 use crate::ledger::tokens::{hooked, rejected};
-use crate::ledger::views::{HANDS, View, Way, views};
+use crate::ledger::views::{self, HANDS, VIEWS, View, views};
 use crate::ledger::{Kind, Ledger};
 
 /// So many lines may a program have.
@@ -34,8 +35,14 @@ pub(super) struct Scene {
     /// `None` once somebody has dropped it.
     pool: Mutex<Option<Arc<Pool>>>,
     pub(super) spawner: Spawner,
+    /// At first.
     pub(super) threads: usize,
-    pub(super) views: [View; 4],
+    pub(super) capacity: Option<usize>,
+    /// Whether a job may wait for another one by whatever means, as there will be
+    /// a thread in its place.
+    pub(super) jobs_may_wait: bool,
+    pub(super) readings: Readings,
+    pub(super) views: [View; VIEWS],
     pub(super) tokens: Mutex<Vec<CancelToken>>,
     pub(super) state: ThreadState<State>,
     pub(super) numbers: SharedArray<i64>,
@@ -56,8 +63,8 @@ impl Scene {
         let ledger = Ledger::new(0, LINES);
         let (rejects, held) = (Arc::clone(&ledger), ledger.open(Kind::Held, 0));
         let hook_panics = frame.hook_panics;
-        let pool = Pool::builder()
-            .num_threads(frame.threads)
+        ledger.bounded.store(frame.capacity.is_some(), Relaxed);
+        let pool = settings(Pool::builder(), frame)
             .on_reject(move |job| rejected(&rejects, job))
             .on_panic(move |payload| {
                 let _held = &held;
@@ -73,6 +80,9 @@ impl Scene {
         Arc::new(Self {
             spawner: pool.spawner(),
             threads: frame.threads,
+            capacity: frame.capacity,
+            jobs_may_wait: frame.substitutes.is_none(),
+            readings: Readings::default(),
             views: views(&pool),
             tokens: Mutex::new((0..4).map(|_| CancelToken::new()).collect()),
             state: pool.thread_state(move || State {
@@ -124,10 +134,14 @@ impl Scene {
     }
 
     pub(super) fn views_are_empty(&self) -> bool {
-        self.views.iter().all(|view| match &view.way {
-            Way::Limit(limit) => limit.is_empty(),
-            Way::Latest(_) => true,
-        })
+        self.views.iter().all(View::is_empty)
+    }
+
+    /// The pool has ended: its counts and those of its views are right.
+    pub(super) fn check_counts(&self) {
+        crate::common::until(|| is_at_rest(&self.readings.read(&self.spawner)));
+        counts::check(&self.readings.read(&self.spawner), &self.ledger);
+        views::check(&self.views);
     }
 
     /// All that was done to the array is in it.
@@ -147,4 +161,23 @@ impl Scene {
             }
         }
     }
+}
+
+/// All that a program may say of its pool but the hooks.
+fn settings(builder: PoolBuilder, frame: &Frame) -> PoolBuilder {
+    let mut builder = builder
+        .num_threads(frame.threads)
+        .job_times(frame.times)
+        .when_full(frame.when_full)
+        .on_stall(|stall| drop(stall.to_string()));
+    if let Some(capacity) = frame.capacity {
+        builder = builder.queue_capacity(capacity);
+    }
+    if let Some(substitutes) = frame.substitutes {
+        builder = builder.max_substitutes(substitutes);
+    }
+    if let Some(limit) = frame.stall_after {
+        builder = builder.stall_after(limit);
+    }
+    builder
 }

@@ -19,7 +19,8 @@ impl Desk {
             let _held = &tag;
             (index, windlass::current_thread_index())
         });
-        if handles.len() != self.scene.threads {
+        let resizing = self.scene.ledger.resizing.load(Relaxed);
+        if handles.len() != self.scene.threads && !resizing {
             job.fault(Fault::Lost, "a handle for each thread, but not all");
         }
         if !self.is_outside() || numbers.flag() {
@@ -33,6 +34,7 @@ impl Desk {
                     job.fault(Fault::Wrong, "a panic nobody meant");
                 }
                 Err(_) if self.scene.ledger.closing.load(Relaxed) => {}
+                Err(error) if error.is_closed() && self.scene.ledger.resizing.load(Relaxed) => {}
                 Err(error) => job.fault(Fault::Lost, &format!("on_each_thread: {error}")),
             }
         }
@@ -61,6 +63,24 @@ impl Desk {
             let state = self.scene.spawner.thread_state(move || Arc::clone(&tag));
             state.with(|tag| drop(Arc::clone(tag)));
         }
+    }
+
+    /// From outside, or from one of those threads.
+    pub(super) fn set_num_threads(&mut self, numbers: Numbers) {
+        let Some(pool) = self.scene.pool() else {
+            return;
+        };
+        self.scene.ledger.resizing.store(true, Relaxed);
+        let threads = usize::from(numbers.0 % 5);
+        match pool.set_num_threads(threads) {
+            Ok(()) if threads > 0 => {}
+            Err(_) if threads == 0 || self.scene.ledger.closing.load(Relaxed) => {}
+            result => found(Fault::Wrong, || format!("{threads} threads: {result:?}")),
+        }
+    }
+
+    pub(super) fn metrics(&mut self, _: Numbers) {
+        drop(self.scene.readings.read(&self.scene.spawner));
     }
 
     pub(super) fn environment(&mut self, numbers: Numbers) {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::tally::{self, Fault, found};
 use super::{
-    CANCELLED, CLOSED, DEADLOCK, EXPIRED, Kind, Ledger, Line, OUTCOMES, PANIC, TIMED_OUT, VALUE,
-    fact,
+    CANCELLED, CLOSED, DEADLOCK, EXPIRED, Kind, Ledger, Line, OUTCOMES, PANIC, REJECTED, TIMED_OUT,
+    VALUE, fact,
 };
 
 /// Looks at every line, once nobody holds the ledger any more.
@@ -69,6 +69,13 @@ fn faults(ledger: &Ledger, line: &Line) -> Vec<(Fault, &'static str)> {
     };
     let ran = of(&line.ran);
     let closing = ledger.closing.load(Relaxed);
+    let no_room = ledger.bounded.load(Relaxed) && !line.has(fact::IN_VIEW);
+    let came_back = line.has(fact::CAME_BACK);
+    must(
+        !came_back || ran == 0,
+        Fault::Duplicated,
+        "it ran, or was received, and came back",
+    );
     must(of(&line.dropped) > 0, Fault::Lost, "captures never dropped");
     must(ran == of(&line.left), Fault::Lost, "its body never ended");
     let (made, dropped) = (of(&line.results_made), of(&line.results_dropped));
@@ -82,28 +89,20 @@ fn faults(ledger: &Ledger, line: &Line) -> Vec<(Fault, &'static str)> {
         "its panic reached the hook twice",
     );
     match line.kind() {
-        Kind::Held => {}
-        Kind::Letter => {
-            let came_back = line.has(fact::CAME_BACK);
-            must(
-                !came_back || ran == 0,
-                Fault::Duplicated,
-                "received, and came back",
-            );
-        }
+        Kind::Held | Kind::Letter => {}
         Kind::Executed => {
             let rejected = of(&line.rejected);
             must(
-                ran + rejected > 0,
+                ran + rejected > 0 || came_back,
                 Fault::Lost,
                 "it neither ran nor was rejected",
             );
             must(
-                rejected == 0 || closing,
+                rejected == 0 || closing || no_room,
                 Fault::Wrong,
-                "rejected by an open pool",
+                "rejected by an open pool that has room",
             );
-            let hooked = rejected > 0 || hooked == made;
+            let hooked = rejected > 0 || came_back || hooked == made;
             must(hooked, Fault::Lost, "its panic did not reach the hook");
         }
         Kind::Spawned | Kind::Member => {
@@ -112,8 +111,8 @@ fn faults(ledger: &Ledger, line: &Line) -> Vec<(Fault, &'static str)> {
                 Fault::Wrong,
                 "it ran, although cancelled",
             );
-            let late = fact::MAY_CANCEL | fact::NEVER | fact::DEADLINE;
-            let explained = ran == 1 || line.has(late) || closing;
+            let late = fact::MAY_CANCEL | fact::NEVER | fact::DEADLINE | fact::CAME_BACK;
+            let explained = ran == 1 || line.has(late) || closing || no_room;
             must(explained, Fault::Lost, "it never ran, and nothing says why");
             let goes = outcome_goes(ledger, line);
             must(
@@ -144,6 +143,7 @@ fn outcome_goes(ledger: &Ledger, line: &Line) -> bool {
         TIMED_OUT => ran && line.has(fact::TIMEOUT),
         CLOSED => !ran && !blew && ledger.closing.load(Relaxed),
         DEADLOCK => line.has(fact::SELF_WAIT),
+        REJECTED => !ran && !blew && ledger.bounded.load(Relaxed) && !line.has(fact::IN_VIEW),
         _ => true,
     }
 }
@@ -185,6 +185,8 @@ fn deeds(line: &Line) -> Vec<&'static str> {
         ),
         (of(&line.outcome) == CLOSED, "handles that told closed"),
         (of(&line.outcome) == DEADLOCK, "handles that told deadlock"),
+        (of(&line.outcome) == REJECTED, "handles that told rejected"),
+        (handles && line.has(fact::CAME_BACK), "jobs that came back"),
     ];
     deeds.extend(cases.iter().filter(|(is, _)| *is).map(|(_, what)| *what));
     deeds

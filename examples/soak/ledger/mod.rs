@@ -4,7 +4,7 @@
 //! A line is written by what is captured, returned and panicked with ([`tokens`]);
 //! at the end each must go together ([`audit`]). What does not is a fault
 //! ([`tally`]). Who may wait for whom is in [`place`], who may be in a view at once
-//! in [`views`], what workers do in [`staff`].
+//! in [`views`], what workers do in [`staff`], what a pool counts itself in [`counts`].
 //!
 //! All counts are Relaxed, so that the ledger brings no order of its own: what
 //! is read when a handle resolves must be visible because the library says so.
@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use windlass::JoinError;
 
 pub(crate) mod audit;
+pub(crate) mod counts;
 pub(crate) mod place;
 pub(crate) mod staff;
 pub(crate) mod tally;
@@ -57,12 +58,14 @@ pub(crate) mod fact {
     pub(crate) const TOO_LATE: u32 = 1 << 8;
     /// Its waiter is in the same serial view.
     pub(crate) const SELF_WAIT: u32 = 1 << 9;
-    /// A message that came back to who posted it.
+    /// A message that came back to who posted it, or a closure.
     pub(crate) const CAME_BACK: u32 = 1 << 10;
+    /// A job of a view, for which the pool's queue has no bound.
+    pub(crate) const IN_VIEW: u32 = 1 << 11;
 }
 
 /// How its handle resolved; 0 is not at all.
-pub(crate) const OUTCOMES: [&str; 8] = [
+pub(crate) const OUTCOMES: [&str; 9] = [
     "nothing",
     "a value",
     "a panic",
@@ -71,6 +74,7 @@ pub(crate) const OUTCOMES: [&str; 8] = [
     "timed out",
     "closed",
     "deadlock",
+    "rejected",
 ];
 pub(crate) const VALUE: u32 = 1;
 pub(crate) const PANIC: u32 = 2;
@@ -79,6 +83,7 @@ pub(crate) const EXPIRED: u32 = 4;
 pub(crate) const TIMED_OUT: u32 = 5;
 pub(crate) const CLOSED: u32 = 6;
 pub(crate) const DEADLOCK: u32 = 7;
+pub(crate) const REJECTED: u32 = 8;
 
 /// One line.
 #[derive(Default)]
@@ -115,6 +120,8 @@ pub(crate) struct Ledger {
     pub(crate) closing: AtomicBool,
     /// The number of threads changes, so that one may leave without its call.
     pub(crate) resizing: AtomicBool,
+    /// Its queue has a bound, so that there may be no room for a job.
+    pub(crate) bounded: AtomicBool,
     /// Its backlog may be thrown away.
     pub(crate) discarding: AtomicBool,
     pub(crate) rejects: AtomicUsize,
@@ -129,6 +136,7 @@ impl Ledger {
             opened: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             resizing: AtomicBool::new(false),
+            bounded: AtomicBool::new(false),
             discarding: AtomicBool::new(false),
             rejects: AtomicUsize::new(0),
         })
@@ -247,6 +255,7 @@ impl Job {
             (error.is_timed_out(), TIMED_OUT),
             (error.is_closed(), CLOSED),
             (error.is_deadlock(), DEADLOCK),
+            (error.is_rejected(), REJECTED),
         ];
         let mut told = ways.iter().filter(|(is, _)| *is).map(|(_, way)| *way);
         let (first, second) = (told.next(), told.next());
@@ -254,6 +263,23 @@ impl Job {
             self.fault(Fault::Wrong, "an error that is none of them, or two");
         }
         first.unwrap_or(0)
+    }
+
+    /// Whether there may have been no room for it.
+    pub(crate) fn may_be_rejected(&self) -> bool {
+        self.ledger.bounded.load(Relaxed) && !self.line().has(fact::IN_VIEW)
+    }
+
+    /// Enters a closure that came back, and drops it: it is whole.
+    pub(crate) fn took_back<F>(&self, closure: F) {
+        if self.line().dropped.load(Relaxed) != 0 {
+            self.fault(Fault::Wrong, "it came back without its captures");
+        }
+        self.add(fact::CAME_BACK);
+        quiet(|| drop(closure));
+        if self.line().dropped.load(Relaxed) != 1 {
+            self.fault(Fault::Lost, "it came back, and is not all there is of it");
+        }
     }
 
     /// Enters what a cancelling call said.

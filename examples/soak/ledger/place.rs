@@ -6,7 +6,7 @@
 //! and a job in a view, with all its children, waits only for views of higher
 //! ranks; or directly for its own one, which gives its place back, or is an error.
 
-use super::views::ROOMY;
+use super::views::{ROOMY, is_exact};
 
 /// How a job stands to others.
 #[derive(Clone, Copy)]
@@ -61,7 +61,7 @@ impl Place {
     /// Its own view, if a child of it there may be waited for: with an answer,
     /// or with an error that says that it cannot be.
     pub(crate) fn own_to_wait_for(self) -> Option<usize> {
-        self.own.filter(|&own| own != 1)
+        self.own.filter(|&own| !is_exact(own))
     }
 
     /// Whether it may wait for jobs of that view.

@@ -195,7 +195,14 @@ pub(crate) fn rejected(ledger: &Ledger, job: RejectedJob) {
     }
 
     let number = ledger.rejects.fetch_add(1, Relaxed);
-    if !ledger.closing.load(Relaxed) || job.is_cancelled() && !ledger.discarding.load(Relaxed) {
+    let ways = [
+        (job.is_closed(), &ledger.closing),
+        (job.is_cancelled(), &ledger.discarding),
+        (job.is_rejected(), &ledger.bounded),
+    ];
+    let mut told = ways.iter().filter(|(is, _)| *is);
+    let has_reason = told.next().is_some_and(|(_, reason)| reason.load(Relaxed));
+    if !has_reason || told.next().is_some() {
         found(Fault::Wrong, || {
             format!("round {}: {job}, for no reason", ledger.round)
         });
