@@ -7,7 +7,7 @@ use crate::cancel::CancelToken;
 use crate::handle::JoinHandle;
 use crate::job::{HandleEnd, Reason, Slot, new_cell};
 use crate::priority::Priority;
-use crate::scheduler::{NamedJob, Permit};
+use crate::scheduler::{NamedJob, Permit, ThrownOut};
 use crate::spawner::Spawner;
 use crate::sync::Arc;
 use crate::timer::Timed;
@@ -121,9 +121,11 @@ impl JobBuilder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (permit, refused) = match self.let_in() {
-            Ok(permit) => (permit, None),
-            Err(reason) => (None, Some(reason)),
+        let spawner = self.spawner.clone();
+        // Told when this one has been handed over.
+        let (permit, _thrown_out, refused) = match self.let_in(&spawner) {
+            Ok((permit, thrown_out)) => (permit, thrown_out, None),
+            Err(reason) => (None, None, Some(reason)),
         };
         let is_limited = self.deadline.is_some() || self.timeout.is_some();
         let is_plain = !is_limited && self.name.is_none();
@@ -162,11 +164,14 @@ impl JobBuilder {
     }
 
     /// Takes a place in the pool's queue, if jobs need one.
-    fn let_in(&self) -> Result<Option<Permit>, Reason> {
+    fn let_in<'a>(
+        &self,
+        spawner: &'a Spawner,
+    ) -> Result<(Option<Permit>, Option<ThrownOut<'a>>), Reason> {
         if self.deadline == Some(Duration::ZERO) {
             return Err(Reason::Expired);
         }
-        self.spawner.let_in()
+        spawner.let_in()
     }
 
     fn submit<T>(&self, slot: Slot, end: HandleEnd<T>, refused: Option<Reason>) -> JoinHandle<T> {

@@ -8,7 +8,7 @@ use crate::handle::JoinHandle;
 use crate::job::{HandleEnd, Reason, Slot, new_cell};
 use crate::metrics::Metrics;
 use crate::priority::Priority;
-use crate::scheduler::{Permit, Scheduler, current_scheduler};
+use crate::scheduler::{Permit, Scheduler, ThrownOut, current_scheduler};
 use crate::sync::Arc;
 
 /// A cheap way to hand jobs to a [`Pool`](crate::Pool) from anywhere: `Clone`,
@@ -73,7 +73,12 @@ impl Spawner {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.spawn_if(self.let_in(), f)
+        // Told when the new job has been handed over.
+        let (permit, _thrown_out) = match self.let_in() {
+            Ok((permit, thrown_out)) => (Ok(permit), thrown_out),
+            Err(reason) => (Err(reason), None),
+        };
+        self.spawn_if(permit, f)
     }
 
     /// Hands over a job that has a place, or refuses it if it has none.
@@ -101,13 +106,14 @@ impl Spawner {
         self.handle(end, false)
     }
 
-    /// Takes a place for a job with a handle, if the pool counts them.
-    pub(crate) fn let_in(&self) -> Result<Option<Permit>, Reason> {
+    /// Takes a place for a job with a handle, if the pool counts them; with it comes the
+    /// job that had to go, which is to be dropped when the new one has been handed over.
+    pub(crate) fn let_in(&self) -> Result<(Option<Permit>, Option<ThrownOut<'_>>), Reason> {
         let Some(bounds) = self.scheduler.bounds() else {
-            return Ok(None);
+            return Ok((None, None));
         };
-        self.scheduler.let_in(bounds)?;
-        Ok(Some(bounds.permit()))
+        let thrown_out = self.scheduler.let_in(bounds)?;
+        Ok((Some(bounds.permit()), thrown_out))
     }
 
     /// Hands a job over, and makes the handle of it.
@@ -165,9 +171,13 @@ impl Spawner {
     #[cold]
     #[inline(never)]
     fn execute_bounded(&self, slot: Slot) {
-        match self.scheduler.bounds().map(|it| self.scheduler.let_in(it)) {
-            Some(Err(reason)) => self.refuse(slot, reason),
-            _ => self.execute_let_in(slot),
+        let let_in = self.scheduler.bounds().map(|it| self.scheduler.let_in(it));
+        match let_in.transpose() {
+            Err(reason) => self.refuse(slot, reason),
+            Ok(thrown_out) => {
+                self.execute_let_in(slot);
+                drop(thrown_out);
+            }
         }
     }
 

@@ -394,3 +394,45 @@ fn every_job_is_accounted_for_when_many_throw_out_and_cancel() {
         }
     });
 }
+
+/// What is thrown out owns the pool, and so waits for it when it is dropped, while a job
+/// of the pool waits for room: the new job is handed over first.
+#[test]
+fn a_victim_that_waits_for_the_pool_does_not_hold_the_newcomer_up() {
+    for_each_size(|threads| {
+        let pool = Pool::builder()
+            .num_threads(threads)
+            .queue_capacity(1)
+            .when_full(WhenFull::DropOldest)
+            .on_reject(drop)
+            .build()
+            .unwrap();
+        let spawner = pool.spawner();
+        let (started, running) = mpsc::channel();
+        let goes: Vec<_> = (0..threads)
+            .map(|_| {
+                let (go, wait) = mpsc::channel::<()>();
+                let (started, inner) = (started.clone(), spawner.clone());
+                let job = spawner.spawn_async(move || {
+                    started.send(()).unwrap();
+                    let _ = wait.recv();
+                    drop(inner.spawn_async(|| ()).wait());
+                });
+                drop(job.wait());
+                go
+            })
+            .collect();
+        for _ in 0..threads {
+            running.recv().unwrap();
+        }
+        let pool = Arc::new(pool);
+        spawner.execute(move || drop(pool));
+        let release = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            drop(goes);
+        });
+        let newcomer = spawner.spawn(|| 7);
+        release.join().unwrap();
+        assert_eq!(newcomer.join().unwrap(), 7);
+    });
+}

@@ -258,14 +258,15 @@ impl RawCell {
         unsafe { (vtable.run)(self, via) }
     }
 
-    /// Drops the closure of a job that was resolved without a look at it.
+    /// Drops the closure of a job that was resolved without a look at it, or that was
+    /// claimed to be refused.
     ///
-    /// Safety: it was left to the slot's end, and the caller is that; it may not
-    /// touch the cell afterwards.
+    /// Safety: it was left to the slot's end, or claimed by it, and the caller is that;
+    /// it may not touch the cell afterwards.
     pub(super) unsafe fn drop_left(self) -> Result<(), PanicPayload> {
         // SAFETY: the slot's end holds the cell.
         let vtable = unsafe { self.vtable() };
-        // SAFETY: the claimer left its rights to the slot's end.
+        // SAFETY: the slot's end is the claimer, or was left the claimer's rights.
         unsafe { (vtable.refuse)(self, Via::Slot) }
     }
 

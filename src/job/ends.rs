@@ -127,6 +127,47 @@ impl CellJob {
     }
 }
 
+impl CellJob {
+    /// Claims the job in order to refuse it later, by dropping what this gives;
+    /// `Err` if it was claimed before.
+    pub(crate) fn claim_to_refuse(self, reason: Reason) -> Result<RefusedJob, Self> {
+        // SAFETY: the slot's hold is this value's.
+        let state = unsafe { self.cell.state() };
+        if state.claim_to_refuse(reason) || state.is_left() {
+            Ok(RefusedJob {
+                cell: ManuallyDrop::new(self).cell,
+            })
+        } else {
+            Err(self)
+        }
+    }
+}
+
+/// The queue's end of a job that is refused, and whose closure has not been dropped
+/// yet.
+pub(crate) struct RefusedJob {
+    cell: RawCell,
+}
+
+// SAFETY: as for `CellJob`.
+unsafe impl Send for RefusedJob {}
+
+impl RefusedJob {
+    /// Drops the closure and resolves the job. `Err` as in [`CellJob::run`].
+    pub(crate) fn resolve(self) -> Result<(), PanicPayload> {
+        let cell = ManuallyDrop::new(self).cell;
+        // SAFETY: this end claimed the body, or it was left to it; it is not used
+        // again.
+        unsafe { cell.drop_left() }
+    }
+}
+
+impl Drop for RefusedJob {
+    fn drop(&mut self) {
+        discard(RefusedJob { cell: self.cell }.resolve());
+    }
+}
+
 impl Drop for CellJob {
     fn drop(&mut self) {
         discard(CellJob { cell: self.cell }.refuse(Reason::Closed));

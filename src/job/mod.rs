@@ -27,5 +27,5 @@ mod tests;
 pub(crate) use self::ends::{
     CancelEnd, Completion, HandleEnd, current_end, is_asked_to_stop, new_cell,
 };
-pub(crate) use self::slot::{Place, Slot, Turn, Verdict};
+pub(crate) use self::slot::{Place, Slot, Turn, Verdict, Victim};
 pub(crate) use self::state::Reason;

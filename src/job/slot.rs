@@ -17,7 +17,7 @@
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::time::Instant;
 
-use super::ends::CellJob;
+use super::ends::{CellJob, RefusedJob};
 use super::state::Reason;
 use crate::metrics::{self, Event};
 use crate::sync::Arc;
@@ -59,6 +59,14 @@ pub(crate) enum Place {
     Slot,
     /// A job, for as long as its closure is there.
     Closure,
+}
+
+/// A job that is refused, and does not know it yet.
+pub(crate) enum Victim {
+    /// It has a handle.
+    Claimed(RefusedJob),
+    /// It was fire and forget.
+    Untold(Slot),
 }
 
 /// Something that lives on after its turn on a pool thread, as workers do.
@@ -320,6 +328,24 @@ impl Slot {
         match job.refuse(reason) {
             (true, told) => Verdict::Told(told),
             (false, told) => Verdict::Late(told),
+        }
+    }
+
+    /// Claims a job in order to refuse it later; `Err` lets go of one that was claimed
+    /// before, and of what is no job.
+    pub(crate) fn claim_to_refuse(self, reason: Reason) -> Result<Victim, ()> {
+        match self.vtable.kind {
+            Kind::Detached => Ok(Victim::Untold(self)),
+            Kind::Turn => Err(()),
+            Kind::Handle => {
+                let slot = ManuallyDrop::new(self);
+                // SAFETY: of this kind is what begins with a `CellJob` and has nothing
+                // else to drop, and the slot is not used again.
+                let job = unsafe { slot.space.as_ptr().cast::<CellJob>().read() };
+                job.claim_to_refuse(reason)
+                    .map(Victim::Claimed)
+                    .map_err(CellJob::let_go)
+            }
         }
     }
 

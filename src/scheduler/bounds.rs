@@ -47,7 +47,7 @@
 //! woken by the hand.
 
 use super::Scheduler;
-use crate::job::{Place, Reason, Slot};
+use crate::job::{Place, Reason, Slot, Victim};
 use crate::port::Room;
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::mutant::{Mutant, broken};
@@ -188,10 +188,10 @@ impl Scheduler {
     ///
     /// # Errors
     /// As [`Scheduler::try_let_in`].
-    pub(crate) fn let_in(&self, bounds: &Bounds) -> Result<(), Reason> {
+    pub(crate) fn let_in(&self, bounds: &Bounds) -> Result<Option<ThrownOut<'_>>, Reason> {
         match self.try_let_in(bounds) {
             Err(Reason::Rejected) if bounds.when_full == WhenFull::DropOldest => self.shed(bounds),
-            result => result,
+            result => result.map(|()| None),
         }
     }
 
@@ -203,9 +203,9 @@ impl Scheduler {
         }
     }
 
-    /// Takes the place of the oldest job that waits, and refuses that.
+    /// Takes the place of the oldest job that waits.
     #[cold]
-    fn shed(&self, bounds: &Bounds) -> Result<(), Reason> {
+    fn shed(&self, bounds: &Bounds) -> Result<Option<ThrownOut<'_>>, Reason> {
         let (mut turns, mut rounds) = (0, 0);
         while turns < TURNS && rounds < ROUNDS {
             match self.take_oldest(bounds) {
@@ -222,8 +222,11 @@ impl Scheduler {
                 Found::Job(slot) => {
                     bounds.room.enter_over();
                     bounds.left(&slot);
-                    if self.refuse(slot, Reason::Rejected) {
-                        return Ok(());
+                    if let Ok(victim) = slot.claim_to_refuse(Reason::Rejected) {
+                        return Ok(Some(ThrownOut {
+                            scheduler: self,
+                            victim: Some(victim),
+                        }));
                     }
                     // It was claimed meanwhile, and whoever did that gives its place
                     // back.
@@ -233,7 +236,7 @@ impl Scheduler {
                 }
             }
             if bounds.room.enter() {
-                return Ok(());
+                return Ok(None);
             }
         }
         Err(Reason::Rejected)
@@ -277,6 +280,23 @@ impl Scheduler {
             .or_else(|| steal(&|| self.injector.steal()))
             .or_else(lifos)
             .or_else(|| lanes(self.lanes.high()))
+    }
+}
+
+/// A job that was thrown out for another one. Dropping this tells it so: its captures
+/// are dropped, or the hook is called. That is the users' code, and may take its time or
+/// wait for the pool; so it comes after the other job has been handed over.
+#[must_use = "the other job is to be handed over first"]
+pub(crate) struct ThrownOut<'a> {
+    scheduler: &'a Scheduler,
+    victim: Option<Victim>,
+}
+
+impl Drop for ThrownOut<'_> {
+    fn drop(&mut self) {
+        if let Some(victim) = self.victim.take() {
+            self.scheduler.refuse_victim(victim, Reason::Rejected);
+        }
     }
 }
 

@@ -21,7 +21,7 @@
 
 use super::orders::Order;
 use super::{Hooks, RejectedJob, Scheduler};
-use crate::job::{Reason, Slot, Verdict};
+use crate::job::{Reason, Slot, Verdict, Victim};
 use crate::sync::deque::Steal;
 use crate::sync::{Ordering, fence, spin_loop};
 use crate::util::PanicPayload;
@@ -137,6 +137,21 @@ impl Scheduler {
             self.report_panic(payload);
         }
         in_time
+    }
+
+    /// Refuses a job that was claimed for that.
+    pub(super) fn refuse_victim(&self, victim: Victim, reason: Reason) {
+        match victim {
+            Victim::Untold(slot) => {
+                self.refuse(slot, reason);
+            }
+            Victim::Claimed(job) => {
+                self.count_refused(reason);
+                if let Err(payload) = job.resolve() {
+                    self.report_panic(payload);
+                }
+            }
+        }
     }
 
     fn count_refused(&self, reason: Reason) {

@@ -85,7 +85,7 @@ use crate::sync::{Arc, OnceLock, Ordering};
 use crate::sys::fork::Generation;
 
 pub use self::bounds::WhenFull;
-pub(crate) use self::bounds::{Bounds, Permit};
+pub(crate) use self::bounds::{Bounds, Permit, ThrownOut};
 pub(crate) use self::current::{
     PoolId, clear_tombstones, count_claimed, current_index, current_is_discarding,
     current_scheduler,
