@@ -68,6 +68,10 @@ impl PoolThread {
     /// Runs jobs until the pool is closed and empty, or the thread is to leave; or, in
     /// the fork, until one of them has forked.
     pub(super) fn work(&self) {
+        // The start hook may have forked.
+        if self.scheduler.is_forked() {
+            return;
+        }
         // As one that was woken: others may rely on there being another one.
         match self.wait_for_work(false) {
             Some(slot) => self.run_found(slot),
