@@ -141,9 +141,14 @@ impl<T: Send + 'static> JobSet<T> {
     where
         F: FnOnce() -> T + Send + 'static,
     {
+        self.adopt(job.cancel_with(&self.token).spawn(f));
+    }
+
+    /// Takes in a job that was handed over otherwise. The set does not cancel it; its
+    /// handle may.
+    pub(crate) fn adopt(&mut self, mut handle: JoinHandle<T>) {
         let number = self.next;
         self.next += 1;
-        let mut handle = job.cancel_with(&self.token).spawn(f);
         let ticket = Waker::from(Arc::new(Ticket {
             number,
             desk: Arc::clone(&self.desk),
@@ -300,6 +305,15 @@ impl<T> JobSet<T> {
     /// the same.
     pub fn cancel_all(&self) {
         self.token.cancel();
+    }
+
+    /// Drops all handles, the newest first, and the results that are there; what those
+    /// panic with is discarded.
+    pub(crate) fn let_go(&mut self) {
+        while let Some((_, handle)) = self.members.pop_last() {
+            discard(handle);
+        }
+        self.finished.drain(..).for_each(discard);
     }
 }
 

@@ -112,10 +112,24 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # The sixth rung: pour items through the pool
+//! [`Pool::map`] is `Iterator::map` on all cores: results in order or as they come,
+//! the source pulled no further ahead than it may be. [`Pool::map_stream`] is the same
+//! for async code.
+//!
+//! ```
+//! use windlass::Pool;
+//!
+//! let pool = Pool::new()?;
+//! let digits = pool.map(1_u64.., |n| n.pow(3).to_string().len()).look_ahead(16);
+//! assert_eq!(digits.take_while(|&len| len < 7).count(), 99);
+//! # Ok::<(), windlass::BuildError>(())
+//! ```
+//!
 //! # What is promised
 //! * **The main loop never blocks.** The calls that wait are few and named:
 //!   `join`, `recv`, `wait` and their like with a time limit, iterating over
-//!   messages, `shutdown_timeout`, `MainLoop::run`, `turn_for`, and dropping the
+//!   messages or a map, `shutdown_timeout`, `MainLoop::run`, `turn_for`, and dropping the
 //!   [`Pool`].
 //! * **Every accepted job runs, or its handle says why not.** Nothing is
 //!   dropped silently: see [`PoolBuilder::on_reject`].
@@ -156,9 +170,11 @@ mod job_builder;
 mod job_set;
 mod magazine;
 mod main_loop;
+mod map;
 mod metrics;
 mod pool;
 mod pool_bounds;
+mod pool_map;
 mod port;
 mod priority;
 mod progress;
@@ -201,6 +217,7 @@ pub use self::job_set::{JobSet, JoinNext};
 #[cfg(unix)]
 pub use self::main_loop::Pollable;
 pub use self::main_loop::{KeepAlive, MainLoop, MessageSource, Remote, SourceId};
+pub use self::map::{Map, MapResults, MapStream};
 pub use self::metrics::{Histogram, JobTimes, Metrics, ThreadMetrics};
 pub use self::pool::{Pool, Shutdown, current_thread_index};
 pub use self::port::{

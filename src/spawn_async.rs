@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::handle::JoinHandle;
 use crate::port::Ticket;
+use crate::scheduler::Permit;
 use crate::spawner::Spawner;
 use crate::sync::{Arc, block_until};
 
@@ -20,9 +21,8 @@ impl Spawner {
         T: Send + 'static,
     {
         SpawnAsync {
-            spawner: self.clone(),
+            entrance: Entrance::new(self.clone()),
             closure: Some(f),
-            place: None,
             result: PhantomData,
         }
     }
@@ -36,11 +36,9 @@ impl Spawner {
 /// up.
 #[must_use = "futures do nothing unless polled"]
 pub struct SpawnAsync<F, T> {
-    spawner: Spawner,
+    entrance: Entrance,
     /// `None` once it is handed over.
     closure: Option<F>,
-    /// While it waits for room.
-    place: Option<Arc<Ticket>>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -78,21 +76,9 @@ where
             self.closure.is_some(),
             "a windlass future was polled after it was ready"
         );
-        let scheduler = &self.spawner.scheduler;
-        let let_in = match scheduler.bounds() {
-            None => None,
-            Some(bounds) => {
-                let is_over = || !scheduler.is_open_here();
-                let poll = bounds.room().poll_enter(&mut self.place, waker, is_over);
-                std::task::ready!(poll).then_some(bounds)
-            }
-        };
+        let permit = std::task::ready!(self.entrance.poll(waker));
         let closure = self.closure.take().expect("looked at above");
-        Poll::Ready(match let_in {
-            Some(bounds) => self.spawner.spawn_if(Ok(Some(bounds.permit())), closure),
-            // Without a bound, or closed: then it is refused.
-            None => self.spawner.spawn(closure),
-        })
+        Poll::Ready(self.entrance.hand_over(permit, closure))
     }
 }
 
@@ -110,14 +96,6 @@ where
     }
 }
 
-impl<F, T> Drop for SpawnAsync<F, T> {
-    fn drop(&mut self) {
-        if let Some(bounds) = self.spawner.scheduler.bounds() {
-            bounds.room().give_up(&mut self.place);
-        }
-    }
-}
-
 // The closure is moved out whole, or dropped.
 impl<F, T> Unpin for SpawnAsync<F, T> {}
 impl<F, T> UnwindSafe for SpawnAsync<F, T> {}
@@ -126,5 +104,58 @@ impl<F, T> RefUnwindSafe for SpawnAsync<F, T> {}
 impl<F, T> fmt::Debug for SpawnAsync<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpawnAsync").finish_non_exhaustive()
+    }
+}
+
+/// The way into a pool's queues, for who waits for room. Dropping it ends the wait:
+/// the next one moves up.
+pub(crate) struct Entrance {
+    spawner: Spawner,
+    /// While somebody waits.
+    place: Option<Arc<Ticket>>,
+}
+
+impl Entrance {
+    pub(crate) fn new(spawner: Spawner) -> Self {
+        Self {
+            spawner,
+            place: None,
+        }
+    }
+
+    pub(crate) fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+
+    /// Ready with a place for one job, or without one if none is needed: there is no
+    /// bound, or the pool is closed. Who waits is served in order.
+    pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Option<Permit>> {
+        let scheduler = &self.spawner.scheduler;
+        let Some(bounds) = scheduler.bounds() else {
+            return Poll::Ready(None);
+        };
+        let is_over = || !scheduler.is_open_here();
+        let entered = bounds.room().poll_enter(&mut self.place, waker, is_over);
+        entered.map(|entered| entered.then(|| bounds.permit()))
+    }
+
+    /// Hands a job over with what [`Entrance::poll`] gave; a closed pool refuses it.
+    pub(crate) fn hand_over<F, T>(&self, permit: Option<Permit>, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match permit {
+            Some(permit) => self.spawner.spawn_if(Ok(Some(permit)), f),
+            None => self.spawner.spawn(f),
+        }
+    }
+}
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        if let Some(bounds) = self.spawner.scheduler.bounds() {
+            bounds.room().give_up(&mut self.place);
+        }
     }
 }

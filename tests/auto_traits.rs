@@ -4,14 +4,18 @@
 mod common;
 
 use std::cell::Cell;
+use std::iter::FusedIterator;
+use std::marker::PhantomPinned as Pinned;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
+use futures_core::stream::FusedStream;
 use windlass::{
     Broadcast, BuildError, CancelHandle, CurrentWorker, Exit, Exited, JoinError, JoinHandle,
-    KeepAlive, MainLoop, MessageStream, Parent, Pool, PoolBuilder, Port, PostError, Progress,
-    ProgressHandle, RecvError, RejectedJob, Remote, Shortfall, Shutdown, SourceId, SpawnAsync,
-    Spawner, StillRunning, ThreadState, TrySpawnError, WhenFull, Worker, WorkerError,
+    KeepAlive, MainLoop, Map, MapResults, MapStream, MessageStream, Parent, Pool, PoolBuilder,
+    Port, PostError, Progress, ProgressHandle, RecvError, RejectedJob, Remote, Shortfall, Shutdown,
+    SourceId, SpawnAsync, Spawner, StillRunning, ThreadState, TrySpawnError, WhenFull, Worker,
+    WorkerError,
 };
 
 /// Fails to compile unless the type has all of the traits.
@@ -33,6 +37,9 @@ macro_rules! is_not {
         <$type as Ambiguous<_>>::check();
     })+}};
 }
+
+/// A source of one thread.
+type Lent = std::iter::FromFn<Box<dyn FnMut() -> Option<u8>>>;
 
 /// Who may cross threads, be shared, be moved and be copied.
 #[test]
@@ -56,6 +63,15 @@ fn the_table_of_auto_traits_holds() {
     is!(SpawnAsync<fn() -> Rc<u8>, Rc<u8>>: Send, Sync, Unpin);
     is!(SpawnAsync<Cell<u8>, Cell<u8>>: Send, Unpin, UnwindSafe, RefUnwindSafe);
     is_not!(SpawnAsync<Rc<u8>, u8>: Send);
+    // A map crosses threads if its source does, which need not. Its items are moved
+    // to the pool, and never pinned.
+    type Numbers = std::ops::Range<u32>;
+    is!(Map<Numbers, fn(u32) -> Cell<u8>, Cell<u8>>: Send, Unpin, ExactSizeIterator, FusedIterator);
+    is!(MapResults<Map<Numbers, fn(u32) -> u8, u8>>: Send, Unpin, ExactSizeIterator, FusedIterator);
+    is!(Map<Lent, fn(u8) -> u8, u8>: Iterator<Item = u8>, FusedIterator);
+    is_not!(Map<Lent, fn(u8) -> u8, u8>: Send, ExactSizeIterator, Clone);
+    is!(MapStream<MessageStream<Pinned>, fn(Pinned) -> u8, u8>: Send, Unpin, FusedStream);
+    is!(MapResults<MapStream<MessageStream<Pinned>, fn(Pinned) -> u8, u8>>: Send, Unpin, FusedStream);
     is!(WhenFull: Copy, Eq, Default, std::fmt::Debug);
 
     is_not!(MainLoop: Send, Sync, Clone);

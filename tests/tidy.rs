@@ -30,8 +30,8 @@ const LAYERS: [&[&str]; 11] = [
         "spawn_async",
     ],
     &["progress", "job_set"],
-    &["pool"],
-    &["builder", "pool_bounds"],
+    &["pool", "map"],
+    &["builder", "pool_bounds", "pool_map"],
     &["lib"],
 ];
 

@@ -1,0 +1,37 @@
+//! Maps: a function over an iterator or a stream, on all cores, with so many items
+//! on the way and no more.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`iter`] | [`Map`]: an iterator of results |
+//! | [`stream`] | [`MapStream`]: a stream of results |
+//! | [`results`] | [`MapResults`]: either with each result as a `Result` |
+//! | [`core`] | what is behind both: the function, the bound, the way into the pool |
+//! | [`flight`] | the jobs whose results were not given out, in order or as they end |
+//!
+//! # How a map works
+//! Each item is a job of its own. The source is asked for the next one by whoever
+//! asks the map for a result, on that thread, and only while fewer items than the
+//! look-ahead are on the way: pulled from the source, and not given out as a result.
+//! That is the bound on memory, and the backpressure: who takes no results pulls no
+//! items.
+//!
+//! # Waiting
+//! In order, the map waits for the handle of the oldest job; as they end, for a
+//! [`JobSet`](crate::JobSet). Both obey the wait rule: a thread of the pool runs what
+//! it waits for itself if nobody has started it, and nothing else.
+//!
+//! In a pool whose queue has a bound an item may find no room. It is *held* then,
+//! and a map that has other jobs on the way waits for those first: they may be what
+//! fills the queue. With nothing else to wait for it waits for room; but a thread of the
+//! pool runs the item itself, as it would have claimed it.
+
+mod core;
+mod flight;
+mod iter;
+mod results;
+mod stream;
+
+pub use self::iter::Map;
+pub use self::results::MapResults;
+pub use self::stream::MapStream;
