@@ -58,7 +58,9 @@ pub struct JobSet<T> {
     /// Nobody before this one is left that a waiting pool thread could start.
     untried: u64,
     /// Results that were there when their jobs were spawned.
-    finished: VecDeque<(u64, Result<T, JoinError>)>,
+    finished: BTreeMap<u64, Result<T, JoinError>>,
+    /// What is given out first: in a fork there are no tickets.
+    forked: VecDeque<(u64, Result<T, JoinError>)>,
     /// Numbers of jobs that have ended, taken out of the queue.
     ended: Batch<u64>,
     desk: Arc<Desk>,
@@ -107,7 +109,8 @@ impl<T: Send + 'static> JobSet<T> {
             members: BTreeMap::new(),
             next: 0,
             untried: 0,
-            finished: VecDeque::new(),
+            finished: BTreeMap::new(),
+            forked: VecDeque::new(),
             ended: Batch::default(),
             desk: Arc::new(desk),
             process: Generation::current(),
@@ -154,7 +157,11 @@ impl<T: Send + 'static> JobSet<T> {
             desk: Arc::clone(&self.desk),
         }));
         match Pin::new(&mut handle).poll(&mut Context::from_waker(&ticket)) {
-            Poll::Ready(result) => self.finished.push_back((number, result)),
+            Poll::Ready(result) => {
+                self.finished.insert(number, result);
+                // In its turn: others have ended before.
+                ticket.wake_by_ref();
+            }
             Poll::Pending => drop(self.members.insert(number, handle)),
         }
     }
@@ -219,7 +226,7 @@ impl<T: Send + 'static> JobSet<T> {
     /// How many results were not taken yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.members.len() + self.finished.len()
+        self.members.len() + self.finished.len() + self.forked.len()
     }
 
     /// Whether all results were taken.
@@ -259,7 +266,7 @@ impl<T: Send + 'static> JobSet<T> {
         if self.process.is_past() {
             self.finish_forked();
         }
-        if let Some(next) = self.finished.pop_front() {
+        if let Some(next) = self.forked.pop_front() {
             return Some(next);
         }
         loop {
@@ -267,6 +274,9 @@ impl<T: Send + 'static> JobSet<T> {
                 self.ended = self.desk.ended.take();
             }
             let number = self.ended.pop()?;
+            if let Some(result) = self.finished.remove(&number) {
+                return Some((number, result));
+            }
             let result = self.members.get_mut(&number).and_then(JoinHandle::try_join);
             if let Some(result) = result {
                 self.members.remove(&number);
@@ -281,7 +291,8 @@ impl<T: Send + 'static> JobSet<T> {
         self.process = Generation::current();
         let forked = self.members.extract_if(.., |_, handle| handle.is_forked());
         let results = forked.filter_map(|(number, mut handle)| Some((number, handle.try_join()?)));
-        self.finished.extend(results);
+        self.forked.extend(results);
+        self.forked.extend(std::mem::take(&mut self.finished));
     }
 
     /// Runs the oldest job that nobody started, if this is a thread of its pool.
@@ -313,7 +324,10 @@ impl<T> JobSet<T> {
         while let Some((_, handle)) = self.members.pop_last() {
             discard(handle);
         }
-        self.finished.drain(..).for_each(discard);
+        std::mem::take(&mut self.finished)
+            .into_values()
+            .for_each(discard);
+        self.forked.drain(..).for_each(discard);
     }
 }
 

@@ -221,3 +221,22 @@ fn members_have_limits_of_their_own() {
         drop(busy);
     });
 }
+
+/// Also a job that has ended before the set has it waits for the tickets of those that
+/// ended earlier.
+#[test]
+fn results_keep_the_order_of_the_ends_when_jobs_end_at_once() {
+    watched(|| {
+        let pool = common::pool(1);
+        for _ in 0..3000 {
+            let mut set = JobSet::new(&pool);
+            for n in 0..20 {
+                set.spawn(move || n);
+            }
+            let order: Vec<_> = std::iter::from_fn(|| set.join_next())
+                .map(Result::unwrap)
+                .collect();
+            assert!(order.iter().copied().eq(0..20), "{order:?}");
+        }
+    });
+}
