@@ -29,6 +29,7 @@ pub enum JobTimes {
 /// ```
 /// let pool = windlass::Pool::new()?;
 /// pool.spawn(|| ()).join()?;
+/// # while pool.metrics().finished < 1 { std::thread::yield_now(); }
 /// let before = pool.metrics();
 /// for _ in 0..10 {
 ///     pool.spawn(|| ()).join()?;
