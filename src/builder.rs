@@ -187,8 +187,9 @@ impl PoolBuilder {
         self
     }
 
-    /// Runs on each thread after its last job, with the thread's index. The
-    /// pool is closed by then. A panic in it is caught and printed.
+    /// Runs on each thread after its last job, with the thread's index: when the
+    /// pool is closed, or when the thread leaves because there are to be
+    /// [fewer](Pool::set_num_threads), or was a substitute. A panic in it is caught and printed.
     pub fn on_thread_stop(mut self, hook: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.hooks.on_thread_stop = Box::new(hook);
         self

@@ -485,8 +485,8 @@ impl fmt::Debug for Shutdown {
     }
 }
 
-/// The index of this thread in its pool, from 0; `None` if it is no pool
-/// thread.
+/// The index of this thread in its pool, from 0; `None` if it is no pool thread.
+/// Substitutes (see [`blocking`](crate::blocking)) count on from `num_threads`.
 ///
 /// ```
 /// assert_eq!(windlass::current_thread_index(), None);

@@ -300,10 +300,12 @@ fn results_whose_drop_panics_do_not_stop_the_drop_of_the_others() {
                 (tokens.token(), Bomb)
             })
             .look_ahead(10);
-        std::mem::forget(map.next());
+        let (token, bomb) = map.next().unwrap();
+        drop(token);
+        std::mem::forget(bomb);
         until(|| ended.load(Ordering::SeqCst) == 10);
         drop(map);
-        until(|| drops.count() == 9);
+        until(|| drops.count() == 10);
     });
 }
 

@@ -4,57 +4,16 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use common::{EXPECTED, Occupied, for_each_size, hush, on_each_size, text, until, watched};
+use common::gate::Gate;
+use common::{EXPECTED, Occupied, for_each_size, hush, on_each_size, text, watched};
 use windlass::{
     JobSet, JoinHandle, Parent, Pool, SharedArray, SharedBuffer, Spawner, WaitOutcome, Worker,
     blocking, channel,
 };
-
-/// Where jobs wait until it is opened.
-#[derive(Clone)]
-struct Gate {
-    open: SharedArray<i32>,
-    waiting: Arc<AtomicUsize>,
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self {
-            open: SharedArray::new(1),
-            waiting: Arc::default(),
-        }
-    }
-}
-
-impl Gate {
-    fn open(&self) {
-        self.open.store(0, 1);
-        self.open.notify(0, usize::MAX);
-    }
-
-    fn wait(&self) {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        while self.open.load(0) == 0 {
-            self.open.wait(0, 0);
-        }
-    }
-
-    /// Returns once so many jobs of the pool wait, or are about to.
-    fn besieged_by(&self, pool: &Pool, count: usize) -> Vec<JoinHandle<()>> {
-        let job = |_| {
-            let gate = self.clone();
-            pool.spawn(move || gate.wait())
-        };
-        let jobs = (0..count).map(job).collect();
-        until(|| self.waiting.load(Ordering::SeqCst) == count);
-        jobs
-    }
-}
 
 /// Checklist 57: each job of `a` waits for one of `b`, which waits for one of `a`.
 #[test]

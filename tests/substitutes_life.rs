@@ -11,47 +11,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use common::gate::Gate;
 use common::{Drops, Occupied, for_each_size, on_each_size, until};
-use windlass::{JoinHandle, Pool, SharedArray, Spawner, blocking, current_thread_index};
-
-/// Where jobs wait until it is opened.
-#[derive(Clone)]
-struct Gate {
-    open: SharedArray<i32>,
-    waiting: Arc<AtomicUsize>,
-}
-
-impl Gate {
-    fn new() -> Self {
-        Self {
-            open: SharedArray::new(1),
-            waiting: Arc::default(),
-        }
-    }
-
-    fn open(&self) {
-        self.open.store(0, 1);
-        self.open.notify(0, usize::MAX);
-    }
-
-    fn wait(&self) {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        while self.open.load(0) == 0 {
-            self.open.wait(0, 0);
-        }
-    }
-
-    /// Returns once so many jobs of the pool wait, or are about to.
-    fn besieged_by(&self, pool: &Pool, count: usize) -> Vec<JoinHandle<()>> {
-        let job = |_| {
-            let gate = self.clone();
-            pool.spawn(move || gate.wait())
-        };
-        let jobs = (0..count).map(job).collect();
-        until(|| self.waiting.load(Ordering::SeqCst) == count);
-        jobs
-    }
-}
+use windlass::{JoinHandle, Pool, Spawner, blocking, current_thread_index};
 
 /// Many jobs, each of which waits a few times for another pool.
 fn storm(pool: &Pool, other: &Spawner, jobs: usize) -> Vec<JoinHandle<()>> {
@@ -123,7 +85,7 @@ fn no_more_run_at_once_than_the_pool_has_threads() {
             for job in storm(&pool, &other.spawner(), 100) {
                 job.join().unwrap();
             }
-            let gate = Gate::new();
+            let gate = Gate::default();
             let waiting = gate.besieged_by(&pool, 2 * threads);
             gate.open();
             waiting.into_iter().for_each(|job| job.join().unwrap());
@@ -168,7 +130,7 @@ fn substitutes_leave_when_nobody_needs_them() {
         let drops = Drops::default();
         let tokens = drops.clone();
         let state = pool.thread_state(move || (tokens.token(), Cell::new(0)));
-        let gate = Gate::new();
+        let gate = Gate::default();
         let waiting = gate.besieged_by(&pool, 2 * threads);
         let there = Occupied::all(&pool);
         assert_eq!(pool.threads_aboard(), 3 * threads);
@@ -211,7 +173,7 @@ fn substitutes_leave_when_nobody_needs_them() {
         assert!(names.into_iter().eq(expected));
 
         // The next wait takes the same seats.
-        let gate = Gate::new();
+        let gate = Gate::default();
         let waiting = gate.besieged_by(&pool, threads);
         Occupied::all(&pool).release();
         gate.open();
@@ -229,7 +191,7 @@ fn substitutes_leave_when_nobody_needs_them() {
 fn a_substitute_that_slept_through_a_long_wait_leaves_after_it() {
     for_each_size(|threads| {
         let pool = common::pool(threads);
-        let gate = Gate::new();
+        let gate = Gate::default();
         let waiting = gate.besieged_by(&pool, threads);
         // They go to sleep while they are needed.
         until(|| pool.threads_aboard() > threads);
@@ -256,7 +218,7 @@ fn a_pool_may_end_while_jobs_wait() {
         for end in ENDS {
             for _ in 0..5 {
                 let pool = common::pool(threads);
-                let gate = Gate::new();
+                let gate = Gate::default();
                 let waiting = gate.besieged_by(&pool, 2 * threads);
                 // One more waits, for what a substitute does after the end has begun.
                 let spawner = pool.spawner();
@@ -297,7 +259,7 @@ fn a_shutdown_names_those_that_wait_and_those_at_work() {
             .thread_name(|index| format!("hand-{index}"))
             .build()
             .unwrap();
-        let gate = Gate::new();
+        let gate = Gate::default();
         let waiting = gate.besieged_by(&pool, threads);
         let occupied = Occupied::all(&pool);
         let still = pool.shutdown_timeout(Duration::from_millis(2)).unwrap_err();
@@ -319,7 +281,7 @@ fn a_shutdown_names_those_that_wait_and_those_at_work() {
 fn the_pool_may_be_dropped_in_a_substitutes_job() {
     on_each_size(|pool| {
         let threads = pool.num_threads();
-        let (first, second) = (Gate::new(), Gate::new());
+        let (first, second) = (Gate::default(), Gate::default());
         let (tell, told) = mpsc::channel();
         let owner = Arc::new(Mutex::new(None));
         // Twice as many as the pool has threads, all of which wait at once.
@@ -339,7 +301,7 @@ fn the_pool_may_be_dropped_in_a_substitutes_job() {
             })
         };
         let jobs: Vec<_> = (0..2 * threads).map(job).collect();
-        until(|| first.waiting.load(Ordering::SeqCst) == 2 * threads);
+        until(|| first.besiegers() == 2 * threads);
         *owner.lock().unwrap() = Some(pool);
         first.open();
         told.recv().unwrap();

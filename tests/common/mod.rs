@@ -6,6 +6,7 @@
 
 #[cfg(unix)]
 pub(crate) mod forks;
+pub(crate) mod gate;
 
 use std::any::Any;
 use std::collections::HashSet;

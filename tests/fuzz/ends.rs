@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::desk::{Desk, moment, poll_once};
 use super::program::Numbers;
+use crate::ledger::Kind;
 use crate::ledger::tally::{Fault, found};
-use crate::ledger::{Kind, fact};
 
 /// The pool ends amid the calls in so many of 256 cases, so that most programs
 /// keep theirs for a while.
@@ -76,19 +76,13 @@ impl Desk {
             && let Some(pool) = self.scene.take_pool()
         {
             self.scene.closes();
-            if let Some((tag, job)) = self.open_plain(Kind::Executed) {
+            if let Some((tag, _)) = self.open_plain(Kind::Executed) {
                 let near = self.scene.near();
                 let ends = move || {
                     let _begun = tag.begin();
                     drop(pool);
                 };
-                if self.scene.capacity.is_none() {
-                    return near.execute(ends);
-                }
-                // Whose jobs nobody throws out of a queue: who did would have to wait
-                // for the pool's end, with the place of the new job in hand.
-                job.add(fact::IN_VIEW);
-                near.serial().execute(ends);
+                near.execute(ends);
             }
         }
     }
