@@ -172,9 +172,11 @@ mod magazine;
 mod main_loop;
 mod map;
 mod metrics;
+mod parallel;
 mod pool;
 mod pool_bounds;
 mod pool_map;
+mod pool_parallel;
 mod port;
 mod priority;
 mod progress;
@@ -219,6 +221,7 @@ pub use self::main_loop::Pollable;
 pub use self::main_loop::{KeepAlive, MainLoop, MessageSource, Remote, SourceId};
 pub use self::map::{Map, MapResults, MapStream};
 pub use self::metrics::{Histogram, JobTimes, Metrics, ThreadMetrics};
+pub use self::parallel::{JoinAll, join, join_all};
 pub use self::pool::{Pool, Shutdown, current_thread_index};
 pub use self::port::{
     Closed, Iter, MessageStream, Port, PostError, PostFuture, RecvError, RecvFuture,

@@ -28,23 +28,27 @@ const LAYERS: [&[&str]; 11] = [
         "view",
         "try_spawn",
         "spawn_async",
+        "parallel",
     ],
     &["progress", "job_set"],
     &["pool", "map"],
-    &["builder", "pool_bounds", "pool_map"],
+    &["builder", "pool_bounds", "pool_map", "pool_parallel"],
     &["lib"],
 ];
 
 /// The only files with unsafe code.
-const UNSAFE: [&str; 11] = [
+const UNSAFE: [&str; 14] = [
     "src/buffer/reunion.rs",
     "src/job/cell.rs",
     "src/job/ends.rs",
+    "src/job/half.rs",
     "src/job/slot.rs",
     "src/magazine/cache.rs",
     "src/magazine/mod.rs",
     "src/magazine/model.rs",
+    "src/parallel/install.rs",
     "src/port/queue.rs",
+    "src/scheduler/halves.rs",
     "src/sys/fork.rs",
     "src/sys/pollable.rs",
     "src/sys/slice.rs",

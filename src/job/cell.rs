@@ -64,17 +64,38 @@ thread_local! {
     static CURRENT: CurrentCell<Option<RawCell>> = const { CurrentCell::new(None) };
 }
 
+/// In whose name something runs: for a part of a job on another thread, which the job
+/// waits for.
+#[derive(Clone, Copy)]
+pub(crate) struct Context(Option<RawCell>);
+
+// SAFETY: whoever uses it waits for it to be used, in the job that it names, and so the
+// job's claimer holds the cell; of the cell only the state word is touched.
+unsafe impl Send for Context {}
+
+impl Context {
+    #[inline(always)]
+    pub(crate) fn current() -> Self {
+        Self(current())
+    }
+
+    /// What runs here while the value is there, runs in this name.
+    pub(crate) fn enter(self) -> Running {
+        Running {
+            outer: CURRENT.with(|current| current.replace(self.0)),
+        }
+    }
+}
+
 /// Says, while it is there, that this thread runs the closure of a cell.
-struct Running {
+pub(crate) struct Running {
     /// Whose closure waits for this one.
     outer: Option<RawCell>,
 }
 
 impl Running {
     fn enter(cell: RawCell) -> Self {
-        Self {
-            outer: CURRENT.with(|current| current.replace(Some(cell))),
-        }
+        Context(Some(cell)).enter()
     }
 }
 
@@ -85,6 +106,7 @@ impl Drop for Running {
 }
 
 /// The cell of the job that runs here, which its claimer holds until it has run.
+#[inline(always)]
 pub(super) fn current() -> Option<RawCell> {
     CURRENT.try_with(CurrentCell::get).ok().flatten()
 }

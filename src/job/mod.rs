@@ -6,6 +6,7 @@
 //! | [`cell`] | closure first, outcome afterwards: the block that `spawn` shares with its handle |
 //! | [`ends`] | who holds a cell: the queue, the handle, third parties |
 //! | [`state`] | the cell's state word: every bit and every transition, in safe code |
+//! | [`half`] | the second half of a join, on its owner's stack |
 //!
 //! `cell.md` tells the cell's protocol to a newcomer and ends in a proof
 //! sketch; `models.rs` runs the real code under loom.
@@ -16,6 +17,7 @@
 
 mod cell;
 mod ends;
+mod half;
 mod slot;
 mod state;
 
@@ -24,8 +26,10 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub(crate) use self::cell::Context;
 pub(crate) use self::ends::{
     CancelEnd, Completion, HandleEnd, current_end, is_asked_to_stop, new_cell,
 };
+pub(crate) use self::half::{Bottom, Half, HalfPtr};
 pub(crate) use self::slot::{Place, Slot, Turn, Verdict, Victim};
 pub(crate) use self::state::Reason;

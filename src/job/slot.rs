@@ -18,6 +18,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::time::Instant;
 
 use super::ends::{CellJob, RefusedJob};
+use super::half::HalfPtr;
 use super::state::Reason;
 use crate::metrics::{self, Event};
 use crate::sync::Arc;
@@ -100,6 +101,8 @@ enum Kind {
     Handle,
     /// A [`TurnJob`].
     Turn,
+    /// A [`HalfJob`].
+    Half,
 }
 
 /// The kinds of job.
@@ -187,6 +190,26 @@ impl Work for TurnJob {
     }
 }
 
+/// The second half of a join that this thread has taken. It is in no queue.
+struct HalfJob {
+    half: HalfPtr,
+    /// Where it runs.
+    seat: usize,
+}
+
+impl Work for HalfJob {
+    const KIND: Kind = Kind::Half;
+    const PLACE: Place = Place::None;
+
+    fn run(self) -> Result<(), PanicPayload> {
+        // SAFETY: by `Slot::half` the thread is its thief, and joins nothing.
+        unsafe { self.half.run(Some(self.seat)) };
+        // It is a part of a job.
+        metrics::note(Event::Nothing);
+        Ok(())
+    }
+}
+
 impl<W: Work> Work for Box<W> {
     // The other kinds are read from the space itself, not from a box.
     const KIND: Kind = {
@@ -237,6 +260,12 @@ impl Slot {
         Self::inline(TurnJob(turn))
     }
 
+    /// A half that this thread, which is in no join, has taken from a shelf: for it to
+    /// run, on this seat.
+    pub(crate) fn half(half: HalfPtr, seat: usize) -> Self {
+        Self::inline(HalfJob { half, seat })
+    }
+
     /// Runs the job. `Err` is a panic that no handle will see.
     #[inline]
     pub(crate) fn run(self) -> Result<(), PanicPayload> {
@@ -246,9 +275,9 @@ impl Slot {
         unsafe { (slot.vtable.run)(&raw mut slot.space) }
     }
 
-    /// Whether it is a job, and not the turn of something else.
+    /// Whether it is a job, and not the turn of something else or a part of a job.
     pub(crate) fn is_job(&self) -> bool {
-        self.vtable.kind != Kind::Turn
+        matches!(self.vtable.kind, Kind::Detached | Kind::Handle)
     }
 
     /// Notes when the job was handed over, if there is room for it beside the
@@ -310,8 +339,11 @@ impl Slot {
 
     /// Tells the job's handle that it will not run, if it has one.
     pub(crate) fn refuse(self, reason: Reason) -> Verdict {
-        if self.vtable.kind == Kind::Detached {
-            return Verdict::Untold(self);
+        match self.vtable.kind {
+            Kind::Detached => return Verdict::Untold(self),
+            // Its job has begun, and goes on.
+            Kind::Half => return Verdict::Told(self.run()),
+            Kind::Handle | Kind::Turn => {}
         }
         let slot = ManuallyDrop::new(self);
         let space = slot.space.as_ptr();
@@ -336,7 +368,7 @@ impl Slot {
     pub(crate) fn claim_to_refuse(self, reason: Reason) -> Result<Victim, ()> {
         match self.vtable.kind {
             Kind::Detached => Ok(Victim::Untold(self)),
-            Kind::Turn => Err(()),
+            Kind::Turn | Kind::Half => Err(()),
             Kind::Handle => {
                 let slot = ManuallyDrop::new(self);
                 // SAFETY: of this kind is what begins with a `CellJob` and has nothing
@@ -420,3 +452,4 @@ const _: () = assert!(size_of::<CellJob>() <= size_of::<Space>());
 const _: () = assert!(size_of::<CallJob>() <= size_of::<Space>());
 const _: () = assert!(size_of::<PunctualJob>() <= size_of::<Space>());
 const _: () = assert!(size_of::<TurnJob>() <= size_of::<Space>());
+const _: () = assert!(size_of::<HalfJob>() <= size_of::<Space>());

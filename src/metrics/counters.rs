@@ -185,6 +185,11 @@ impl ThreadStats {
         self.told.fetch_max(ended, Ordering::Relaxed).max(ended)
     }
 
+    /// Which job runs on it, for its own thread to tell one from the next.
+    pub(crate) fn job(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_working(&self) -> bool {
         self.working.load(Ordering::Relaxed)
     }

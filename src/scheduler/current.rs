@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ptr;
 use std::rc::Rc;
 
-use super::{PoolThread, Scheduler};
+use super::{PoolThread, Scheduler, halves};
 use crate::metrics;
 use crate::sync::absence::{self, Absentee};
 use crate::sync::{Arc, Parker, thread, thread_local};
@@ -34,13 +34,17 @@ impl PoolThread {
             .parker
             .store(Some(Arc::clone(&parker)));
         assert!(this.parker.set(parker).is_ok(), "a thread lives once");
+        let rejoin = Arc::new(Parker::new(thread::current()));
+        assert!(this.rejoin.set(rejoin).is_ok(), "a thread lives once");
         set(Some(Rc::clone(&this)));
+        halves::tell(Some(&this));
         absence::tell(Some(Rc::clone(&this) as Rc<dyn Absentee>));
         metrics::tell(Some(Arc::clone(&this.stats)));
         scheduler.run_hook(|hooks| (hooks.on_thread_start)(index));
         this.work();
         metrics::tell(None);
         absence::tell(None);
+        halves::tell(None);
         set(None);
         super::states::clear(|payload| scheduler.report_panic(payload));
         if scheduler.is_forked() {

@@ -9,6 +9,8 @@
 //! | [`idle`] | the idle word: sleepers, searcher, closing |
 //! | [`orders`] | what a thread asks between two jobs |
 //! | [`lanes`] | jobs of other priorities than normal |
+//! | [`halves`] | joins: a thread's stack of second halves |
+//! | [`shelf`] | where it shows some of them to the others |
 //! | [`seats`] | what others may touch of each thread |
 //! | [`roster`] | threads join the pool and leave it |
 //! | [`absence`] | a thread waits inside a job, and another runs in its place |
@@ -45,6 +47,7 @@ mod calls;
 mod closing;
 mod current;
 mod fork;
+mod halves;
 mod hooks;
 mod idle;
 mod lanes;
@@ -55,6 +58,7 @@ mod residents;
 mod roster;
 mod search;
 mod seats;
+mod shelf;
 mod stall;
 mod states;
 mod submit;
@@ -90,6 +94,7 @@ pub(crate) use self::current::{
     PoolId, clear_tombstones, count_claimed, current_index, current_is_discarding,
     current_scheduler,
 };
+pub(crate) use self::halves::join;
 pub(crate) use self::hooks::Hooks;
 pub use self::hooks::RejectedJob;
 pub(crate) use self::pool_thread::PoolThread;
@@ -202,10 +207,9 @@ impl Scheduler {
     /// first.
     fn work_visible(&self) -> bool {
         !self.injector.is_empty()
-            || self
-                .seats
-                .iter()
-                .any(|seat| !seat.inbox.is_empty() || !seat.lifo.is_empty())
+            || self.seats.iter().any(|seat| {
+                !seat.inbox.is_empty() || !seat.lifo.is_empty() || !seat.shelf.is_empty()
+            })
             || self.lanes_visible()
     }
 }

@@ -3,9 +3,14 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Instant;
 
+use crossbeam_utils::CachePadded;
+
 use super::absence::Aside;
+use super::halves::Halves;
 use super::orders::Order;
 use super::roster::KEEP_ALIVE;
+use super::seats::Seat;
+use super::shelf::Shelf;
 use super::time_slice::TimeSlice;
 use super::{Queues, Scheduler};
 use crate::job::{Reason, Slot};
@@ -42,6 +47,13 @@ pub(crate) struct PoolThread {
     pub(super) absences: Cell<u32>,
     /// Counts picks of a pool with lanes.
     pub(super) turns: Cell<u32>,
+    /// The joins that it is in.
+    pub(super) halves: Halves,
+    /// Its seat's.
+    pub(super) shelf: Arc<CachePadded<Shelf>>,
+    /// What it parks on while it waits for a half. Not `parker`: what wakes that one has
+    /// taken this thread off the stack of sleepers.
+    pub(super) rejoin: OnceCell<Arc<Parker>>,
     /// The thread is off the roster.
     pub(super) is_gone: Cell<bool>,
 }
@@ -49,6 +61,7 @@ pub(crate) struct PoolThread {
 impl PoolThread {
     pub(super) fn new(scheduler: Arc<Scheduler>, index: usize, queues: Queues) -> Self {
         let stats = Arc::clone(&scheduler.seats[index].stats);
+        let shelf = Arc::clone(&scheduler.seats[index].shelf);
         Self {
             stats,
             scheduler,
@@ -61,6 +74,9 @@ impl PoolThread {
             parker: OnceCell::new(),
             absences: Cell::new(0),
             turns: Cell::new(0),
+            halves: Halves::new(),
+            shelf,
+            rejoin: OnceCell::new(),
             is_gone: Cell::new(false),
         }
     }
@@ -283,6 +299,12 @@ impl PoolThread {
                     Steal::Empty => seat.lifo.steal_batch_and_pop(&self.queues.lifo),
                     other => other,
                 };
+                // Those after the jobs: nobody but their owner runs what is left of them
+                // here, and the jobs may wait for it.
+                let found = match found {
+                    Steal::Empty => self.take_half(seat),
+                    other => other,
+                };
                 match found {
                     Steal::Success(slot) => {
                         // Where there was more than one, there may be more.
@@ -300,6 +322,19 @@ impl PoolThread {
             }
             spin_loop();
         }
+    }
+
+    /// A second half that the seat's thread shows.
+    fn take_half(&self, seat: &Seat) -> Steal<Slot> {
+        // Whoever steals is in no job, and so in no join.
+        debug_assert!(
+            self.halves.is_empty(),
+            "a thread in a join steals only halves"
+        );
+        let half = seat.shelf.take();
+        half.map_or(Steal::Empty, |half| {
+            Steal::Success(Slot::half(half, self.index))
+        })
     }
 
     /// A batch was moved: if it left jobs here, somebody may have to be woken.

@@ -16,6 +16,7 @@ use arc_swap::ArcSwapOption;
 use crossbeam_utils::CachePadded;
 
 use super::Queues;
+use super::shelf::Shelf;
 use crate::job::Slot;
 use crate::metrics::ThreadStats;
 use crate::port::Queue;
@@ -36,6 +37,8 @@ pub(super) struct Seat {
     pub(super) lifo: Stealer<Slot>,
     /// The other end of its inbox.
     pub(super) inbox: Stealer<Slot>,
+    /// Second halves of its joins.
+    pub(super) shelf: Arc<CachePadded<Shelf>>,
     /// Jobs for this thread alone.
     pub(super) calls: Queue<Slot>,
     /// Whether nobody sits here, so that nobody comes to the calls.
@@ -82,6 +85,7 @@ impl Seats {
         let seat = Seat {
             lifo: queues.lifo.stealer(),
             inbox: queues.inbox.stealer(),
+            shelf: Arc::new(CachePadded::new(Shelf::new())),
             calls: Queue::new(),
             vacant: AtomicBool::new(true),
             below: AtomicU32::new(0),

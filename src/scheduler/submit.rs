@@ -85,6 +85,12 @@ impl Scheduler {
             // Partner: the fence in `PoolThread::sleep`.
             fence(Ordering::SeqCst);
         }
+        self.notice_after_fence()
+    }
+
+    /// As [`Scheduler::notice`], for who has executed the fence.
+    #[inline]
+    pub(super) fn notice_after_fence(&self) -> bool {
         let idle = self.idle.load();
         if !self.idle.may_wake(idle) {
             return false;

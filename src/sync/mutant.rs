@@ -71,6 +71,14 @@ pub(crate) enum Mutant {
     /// Who throws a job out that was claimed meanwhile keeps the place it took in
     /// advance.
     LatePlaceKept,
+    /// A thief sets DONE before it takes the waiter out of the half.
+    HalfDoneEarly,
+    /// An owner takes a shown half back without asking whether it is still there.
+    HalfTakenTwice,
+    /// A thief does not say that it has taken something from a shelf.
+    DemandUntold,
+    /// An owner shows a half and does not look whether somebody sleeps.
+    HalfUnnoticed,
 }
 
 /// Whether `mutant` is to be left out in this run.
