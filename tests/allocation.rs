@@ -258,3 +258,26 @@ fn jobs_that_their_parent_cancels_use_cells_again_at_once() {
         assert!(count <= BLOCKS + SLACK, "{count} allocations");
     });
 }
+
+/// A tree of joins, in which halves are stolen and waited for.
+fn fib(n: u32) -> u64 {
+    if n < 2 {
+        return n.into();
+    }
+    let (a, b) = windlass::join(|| fib(n - 1), || fib(n - 2));
+    a + b
+}
+
+#[test]
+fn a_join_allocates_nothing() {
+    alone(|pool| {
+        let spawner = pool.spawner();
+        // One job, whatever is in it; a thread that parks for the first time, and a
+        // substitute for it, are the slack.
+        let allocated = allocations(|| {
+            let spawner = spawner.clone();
+            assert_eq!(spawner.spawn(|| fib(22)).join().unwrap(), 17_711);
+        });
+        assert!(allocated <= 60, "{allocated} allocations for 28,656 joins");
+    });
+}

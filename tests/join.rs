@@ -8,7 +8,7 @@ use std::thread;
 
 use common::gate::Gate;
 use common::{Drops, hush, on_each_size, pool, watched};
-use windlass::join;
+use windlass::{Pool, join};
 
 fn fib(n: u32) -> u64 {
     if n < 2 {
@@ -253,5 +253,85 @@ fn tuples_arrays_and_vectors_keep_their_order() {
                 .into_iter()
                 .eq((0..1000).map(|n| n * 2))
         );
+    });
+}
+
+/// Addresses of a local in the deepest call and in the first one.
+fn stack_of(depth: usize, call: &dyn Fn(usize) -> usize) -> usize {
+    let here = 0_u8;
+    (std::ptr::from_ref(&here).addr()).abs_diff(call(depth))
+}
+
+fn bottom() -> usize {
+    let here = 0_u8;
+    std::hint::black_box(std::ptr::from_ref(&here)).addr()
+}
+
+fn serial(depth: usize) -> usize {
+    if depth == 0 {
+        return bottom();
+    }
+    let (a, b) = (
+        std::hint::black_box(serial)(depth - 1),
+        std::hint::black_box(depth),
+    );
+    a.max(b.min(1))
+}
+
+fn joined(depth: usize) -> usize {
+    if depth == 0 {
+        return bottom();
+    }
+    let (a, b) = join(
+        || std::hint::black_box(joined)(depth - 1),
+        || std::hint::black_box(depth),
+    );
+    a.max(b.min(1))
+}
+
+/// Beyond what the serial program needs for a call, in bytes: the half, what the
+/// compiler keeps across the call, and without optimisation a frame for each layer.
+const STACK_PER_JOIN: usize = if cfg!(debug_assertions) { 2048 } else { 192 };
+
+#[test]
+fn a_join_costs_no_more_stack_than_a_call_and_a_constant() {
+    on_each_size(|pool| {
+        let depth = 200;
+        let (serial, joined) = pool
+            .spawn(move || (stack_of(depth, &serial), stack_of(depth, &joined)))
+            .join()
+            .unwrap();
+        let more = joined.saturating_sub(serial) / depth;
+        assert!(more <= STACK_PER_JOIN, "{more} bytes more for each join");
+    });
+}
+
+#[test]
+fn a_chain_of_joins_may_be_as_deep_as_the_stack_allows() {
+    const DEPTH: usize = 10_000;
+    common::for_each_size(|threads| {
+        let stack = DEPTH * (STACK_PER_JOIN + 1024) + 256 * 1024;
+        let pool = Pool::builder()
+            .num_threads(threads)
+            .stack_size(stack)
+            .build();
+        let pool = pool.unwrap();
+        fn left(depth: usize) -> usize {
+            if depth == 0 {
+                return 0;
+            }
+            let (a, b) = join(|| left(depth - 1), || 1);
+            a + b
+        }
+        fn right(depth: usize) -> usize {
+            if depth == 0 {
+                return 0;
+            }
+            let (a, b) = join(|| 1, || right(depth - 1));
+            a + b
+        }
+        for _ in 0..20 {
+            assert_eq!(pool.join(|| left(DEPTH), || right(DEPTH)), (DEPTH, DEPTH));
+        }
     });
 }

@@ -37,7 +37,7 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// The only files with unsafe code.
-const UNSAFE: [&str; 14] = [
+const UNSAFE: [&str; 15] = [
     "src/buffer/reunion.rs",
     "src/job/cell.rs",
     "src/job/ends.rs",
@@ -48,6 +48,7 @@ const UNSAFE: [&str; 14] = [
     "src/magazine/model.rs",
     "src/parallel/install.rs",
     "src/port/queue.rs",
+    "src/scheduler/half_models.rs",
     "src/scheduler/halves.rs",
     "src/sys/fork.rs",
     "src/sys/pollable.rs",
@@ -113,6 +114,7 @@ fn is_for_tests(path: &str) -> bool {
     [
         "/models.rs",
         "/bell_models.rs",
+        "/half_models.rs",
         "/tests.rs",
         "/compile_fail.rs",
         "/compile_fail_messages.rs",

@@ -114,6 +114,13 @@ where
             .with_mut(|body| unsafe { body.cast::<Result<R, PanicPayload>>().read() })
     }
 
+    /// The end of the frame that it would lie in: nobody may touch it any more.
+    #[cfg(all(test, loom))]
+    pub(crate) fn retire(&self) {
+        self.body.with_mut(|_| ());
+        self.head.waiter.with_mut(|_| ());
+    }
+
     /// Safety: the half is of this type, and the caller is its thief.
     unsafe fn run(half: HalfPtr) {
         // SAFETY: the half is there until DONE is set; the reference covers this field
@@ -230,6 +237,8 @@ impl HalfPtr {
         if broken(Mutant::HalfDoneEarly) {
             // SAFETY: the reference covers this field only.
             let waits = state.swap(DONE, Ordering::AcqRel) & WAITING != 0;
+            // Somewhere for loom to let the owner go on.
+            state.fetch_or(0, Ordering::Relaxed);
             // SAFETY: none: the mistake.
             let waiter = waits.then(|| unsafe { self.waiter() });
             waiter.inspect(|waiter| waiter.unpark());

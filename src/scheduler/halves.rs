@@ -225,7 +225,7 @@ impl PoolThread {
         halves.last_shown.set(older);
         halves.shown.set(number);
         if is_back && self.shelf.is_empty() {
-            self.shelf.set_demand(true);
+            self.shelf.set_demand();
         }
         assert!(
             !is_lost,
@@ -253,13 +253,18 @@ impl PoolThread {
                 (is_out, has_shown) = (true, true);
             }
             let goes_on = !is_out || halves.credit.get() > 0 && shelf.has_place(halves.shown.get());
-            shelf.set_demand(goes_on);
-            // Partners: the fence in `Shelf::take`, and that in `PoolThread::sleep`.
-            fence(Ordering::SeqCst);
+            let is_settled = if goes_on {
+                shelf.set_demand();
+                // Partner: the fence in `PoolThread::sleep`.
+                fence(Ordering::SeqCst);
+                true
+            } else {
+                shelf.settle()
+            };
             if has_shown && !broken(Mutant::HalfUnnoticed) {
                 self.scheduler.notice_after_fence();
             }
-            if goes_on || !shelf.is_empty() {
+            if is_settled {
                 return;
             }
         }

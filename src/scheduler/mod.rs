@@ -26,7 +26,8 @@
 //! | [`hooks`] | what users hang in: thread start and stop, panics, rejected jobs |
 //!
 //! `sleep.md` explains the sleep and wake protocol to a newcomer and ends in a
-//! proof sketch; `models.rs` runs the real code under loom.
+//! proof sketch, and `halves.md` does so for joins; `models.rs` and
+//! `half_models.rs` run the real code under loom.
 //!
 //! ```text
 //!   outside threads                       pool thread                 siblings
@@ -65,6 +66,8 @@ mod submit;
 mod time_slice;
 mod watch;
 
+#[cfg(all(test, loom))]
+mod half_models;
 #[cfg(all(test, loom))]
 pub(crate) mod models;
 

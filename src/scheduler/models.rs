@@ -121,7 +121,7 @@ impl Hooks {
     }
 }
 
-fn spawn<T: Send + 'static>(
+pub(super) fn spawn<T: Send + 'static>(
     scheduler: &Scheduler,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> HandleEnd<T> {

@@ -52,13 +52,19 @@ impl Shelf {
         self.demand.load(Ordering::Relaxed) == TAKEN
     }
 
-    /// For the owner: whether it has to look again in its next join.
-    pub(super) fn set_demand(&self, demand: bool) {
-        let demand = if demand { ROOM } else { FILLED };
-        // Relaxed: the owner executes a SeqCst fence, and looks whether something is
-        // still there. Partner: the fence in `take`. Either that look sees what was
-        // taken, or this store comes before the thief's.
-        self.demand.store(demand, Ordering::Relaxed);
+    /// For the owner: it wants to look again in its next join.
+    pub(super) fn set_demand(&self) {
+        self.demand.store(ROOM, Ordering::Relaxed);
+    }
+
+    /// For the owner: it wants to look again only if somebody takes a half. Executes a
+    /// SeqCst fence; `false` if nothing is shown, and nobody will.
+    pub(super) fn settle(&self) -> bool {
+        self.demand.store(FILLED, Ordering::Relaxed);
+        // Partner: the fence in `take`. Either the look sees what was taken, or the
+        // store comes before the thief's.
+        fence(Ordering::SeqCst);
+        !self.is_empty()
     }
 
     /// For the owner: whether there is a place for its half number `n`, counted from its
@@ -109,7 +115,7 @@ impl Shelf {
             let raw = place.swap(std::ptr::null_mut(), Ordering::Acquire);
             if let Some(half) = HalfPtr::from_raw(raw) {
                 self.oldest.store(at as u32 + 1, Ordering::Relaxed);
-                // Partner: the owner's fence after `set_demand`.
+                // Partner: the fence in `settle`.
                 fence(Ordering::SeqCst);
                 if !broken(Mutant::DemandUntold) {
                     self.demand.store(TAKEN, Ordering::Relaxed);
