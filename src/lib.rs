@@ -200,6 +200,9 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/coming-from-node.md")]
 mod coming_from_node {}
+#[cfg(doctest)]
+#[doc = include_str!("../docs/with-rayon.md")]
+mod with_rayon {}
 
 pub use self::broadcast::Broadcast;
 pub use self::buffer::{

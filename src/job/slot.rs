@@ -190,11 +190,11 @@ impl Work for TurnJob {
     }
 }
 
-/// The second half of a join that this thread has taken. It is in no queue.
+/// The second half of a join that somebody has taken.
 struct HalfJob {
     half: HalfPtr,
-    /// Where it runs.
-    seat: usize,
+    /// Where it runs, if it is in no queue.
+    seat: Option<usize>,
 }
 
 impl Work for HalfJob {
@@ -202,8 +202,8 @@ impl Work for HalfJob {
     const PLACE: Place = Place::None;
 
     fn run(self) -> Result<(), PanicPayload> {
-        // SAFETY: by `Slot::half` the thread is its thief, and joins nothing.
-        unsafe { self.half.run(Some(self.seat)) };
+        // SAFETY: by `Slot::half` whoever has the slot is its thief.
+        unsafe { self.half.run(self.seat) };
         // It is a part of a job.
         metrics::note(Event::Nothing);
         Ok(())
@@ -260,9 +260,9 @@ impl Slot {
         Self::inline(TurnJob(turn))
     }
 
-    /// A half that this thread, which is in no join, has taken from a shelf: for it to
-    /// run, on this seat.
-    pub(crate) fn half(half: HalfPtr, seat: usize) -> Self {
+    /// A half that was taken from a shelf: for this thread, which is in no join, to run on
+    /// its seat, or for anybody.
+    pub(crate) fn half(half: HalfPtr, seat: Option<usize>) -> Self {
         Self::inline(HalfJob { half, seat })
     }
 

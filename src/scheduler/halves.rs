@@ -10,7 +10,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use super::PoolThread;
-use crate::job::{Bottom, Half, HalfPtr};
+use crate::job::{Bottom, Half, HalfPtr, Slot};
 use crate::sync::absence::absent;
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Arc, Ordering, fence, spin_loop, thread, thread_local};
@@ -290,6 +290,11 @@ impl PoolThread {
             if let Some(thief) = unsafe { half.thief() }
                 && let Some(other) = self.scheduler.seats[thief].shelf.take()
             {
+                if is_done() {
+                    // That thread has gone on, perhaps before it showed this.
+                    self.give_away(other);
+                    return true;
+                }
                 self.stats.count_steal();
                 // SAFETY: it was taken from a shelf by this thread, whose own stack is
                 // not empty.
@@ -317,6 +322,12 @@ impl PoolThread {
         }
         absent(|| self.park_for(half));
         true
+    }
+
+    /// Lets others run a half that this thread has taken and must not run.
+    fn give_away(&self, half: HalfPtr) {
+        self.queues.lifo.push(Slot::half(half, None));
+        self.scheduler.notice();
     }
 
     fn park_for(&self, half: HalfPtr) {

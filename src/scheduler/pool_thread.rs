@@ -333,7 +333,7 @@ impl PoolThread {
         );
         let half = seat.shelf.take();
         half.map_or(Steal::Empty, |half| {
-            Steal::Success(Slot::half(half, self.index))
+            Steal::Success(Slot::half(half, Some(self.index)))
         })
     }
 
