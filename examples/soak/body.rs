@@ -15,7 +15,7 @@ use crate::ledger::views::{VIEWS, is_serial};
 use crate::ledger::{Job, Kind, fact};
 use crate::random::Random;
 use crate::scene::{Scene, Target};
-use crate::waits;
+use crate::{splits, waits};
 
 /// The body of a job.
 pub(crate) fn work(
@@ -42,6 +42,7 @@ pub(crate) fn work(
             13 => std::thread::yield_now(),
             14 => obey(random.micros(300)),
             15 if !is_rejecting() => wait(&mut random, scene),
+            17 if !is_rejecting() => splits::split(&mut random, scene),
             16 => (0..1000).try_for_each(|_| checkpoint()).unwrap_or(()),
             _ => spin(random.micros(3)),
         }

@@ -7,7 +7,8 @@
 //! which ends in one of eight ways, often in the middle of the work. Up to three
 //! *hands* (`hand`), threads outside the pool, spawn, execute, join, await, cancel,
 //! drop, listen, post and split; the jobs (`body`) do so among themselves, in views
-//! and sets too, and wait for messages and for another pool; in every other round the
+//! and sets too, split themselves by joins (`splits`), and wait for messages and for another
+//! pool; in every other round the
 //! number of threads changes all the time; workers (`workers`), ports (`mail`) and buffers
 //! (`memory`) come and go. Settings are drawn too (`settings`): bounded queues, where jobs
 //! wait for room or come back (`room`), few substitutes, times and stalls. Now and then the
@@ -43,6 +44,7 @@ mod room;
 mod round;
 mod scene;
 mod settings;
+mod splits;
 mod waits;
 mod watch;
 mod workers;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::ledger::scramble;
 
 /// SplitMix64.
+#[derive(Clone)]
 pub(crate) struct Random(u64);
 
 impl Random {
