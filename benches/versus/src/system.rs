@@ -129,6 +129,20 @@ pub fn resident() -> Option<u64> {
     None
 }
 
+/// How many bytes of memory the machine could still give, where that can be known.
+pub fn memory_left() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    {
+        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let mut lines = text.lines();
+        let line = lines.find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kibibytes * 1024)
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// Keeps this thread on the `number`th of the cores that it may use, where the
 /// system has a way; for what is between two cores, and must not become one.
 pub fn stay_on_core(number: usize) {

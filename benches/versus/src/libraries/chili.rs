@@ -24,18 +24,24 @@ impl Library for Chili {
 }
 
 impl Join for Chili {
-    fn leaves(&self, depth: u32) -> u64 {
-        walk(&mut self.pool.scope(), depth)
-    }
-}
+    type Here<'a> = Scope<'a>;
 
-fn walk(scope: &mut Scope<'_>, depth: u32) -> u64 {
-    if depth == 0 {
-        return 1;
+    fn enter<P, R>(&self, program: P) -> R
+    where
+        P: FnOnce(&mut Self::Here<'_>) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        program(&mut self.pool.scope())
     }
-    let (left, right) = scope.join(
-        |scope| walk(scope, depth - 1),
-        |scope| walk(scope, depth - 1),
-    );
-    left + right
+
+    #[inline]
+    fn join<A, B, RA, RB>(here: &mut Self::Here<'_>, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce(&mut Self::Here<'_>) -> RA + Send,
+        B: FnOnce(&mut Self::Here<'_>) -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        here.join(a, b)
+    }
 }

@@ -44,18 +44,24 @@ impl Nest for Forte {
 }
 
 impl Join for Forte {
-    fn leaves(&self, depth: u32) -> u64 {
-        self.pool.with_worker(|worker| walk(worker, depth))
-    }
-}
+    type Here<'a> = &'a Worker;
 
-fn walk(worker: &Worker, depth: u32) -> u64 {
-    if depth == 0 {
-        return 1;
+    fn enter<P, R>(&self, program: P) -> R
+    where
+        P: FnOnce(&mut Self::Here<'_>) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.pool.with_worker(|mut worker| program(&mut worker))
     }
-    let (left, right) = worker.join(
-        |worker| walk(worker, depth - 1),
-        |worker| walk(worker, depth - 1),
-    );
-    left + right
+
+    #[inline]
+    fn join<A, B, RA, RB>(here: &mut Self::Here<'_>, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce(&mut Self::Here<'_>) -> RA + Send,
+        B: FnOnce(&mut Self::Here<'_>) -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        here.join(|mut worker| a(&mut worker), |mut worker| b(&mut worker))
+    }
 }

@@ -6,7 +6,8 @@
 //! be in a program of its own.
 //!
 //! `affinitypool`, `async_executor`, `blocking`, `chili`, `forte`, `rayon`,
-//! `rusty_pool`, `threadpool`, `tokio`, `tokio_rayon`, `windlass`
+//! `rayon_fork`, `rusty_pool`, `serial`, `threadpool`, `tokio`, `tokio_rayon`,
+//! `windlass`, `windlass_fork`
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -17,19 +18,24 @@ mod blocking;
 mod chili;
 mod forte;
 mod rayon;
+mod rayon_fork;
 mod rusty_pool;
+mod serial;
 mod threadpool;
 mod tokio;
 mod tokio_rayon;
 mod windlass;
+mod windlass_fork;
 
 pub use self::affinitypool::AffinityPool;
 pub use self::async_executor::AsyncExecutor;
 pub use self::blocking::Blocking;
 pub use self::chili::Chili;
 pub use self::forte::Forte;
-pub use self::rayon::{Rayon, RayonFifo, RayonInstall, RayonJoin};
+pub use self::rayon::{Rayon, RayonFifo, RayonInstall};
+pub use self::rayon_fork::{RayonIter, RayonJoin};
 pub use self::rusty_pool::RustyPool;
+pub use self::serial::Serial;
 pub use self::threadpool::ThreadPool;
 pub use self::tokio::{TokioBlocking, TokioSpawn};
 pub use self::tokio_rayon::TokioRayon;
@@ -99,10 +105,58 @@ pub trait Nest: Library {
     fn nested<F: FnOnce() + Send + 'static>(inside: &Self::Inside, f: F);
 }
 
-/// Walks a tree in parallel by joining its halves.
+/// Runs two closures that may run at once, and waits for both.
 pub trait Join: Library {
-    /// How many leaves a binary tree of this depth has.
-    fn leaves(&self, depth: u32) -> u64;
+    /// What both halves are handed, to join more. A program is written once, over
+    /// this; those that find their pool by the thread hand nothing.
+    type Here<'a>;
+
+    /// Runs the program where it can join, and waits for it.
+    fn enter<P, R>(&self, program: P) -> R
+    where
+        P: FnOnce(&mut Self::Here<'_>) -> R + Send + 'static,
+        R: Send + 'static;
+
+    fn join<A, B, RA, RB>(here: &mut Self::Here<'_>, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce(&mut Self::Here<'_>) -> RA + Send,
+        B: FnOnce(&mut Self::Here<'_>) -> RB + Send,
+        RA: Send,
+        RB: Send;
+}
+
+/// Goes over slices, called from outside.
+pub trait Data: Library {
+    /// What the functions with a grain are called in the tables.
+    const BY_HAND: &'static str;
+
+    fn map<T, R, F>(&self, items: &[T], f: F) -> Vec<R>
+    where
+        T: Sync,
+        R: Send,
+        F: Fn(&T) -> R + Send + Sync;
+
+    /// The same in pieces of `grain` items, or about as many.
+    fn map_by<T, R, F>(&self, items: &[T], grain: usize, f: F) -> Vec<R>
+    where
+        T: Sync,
+        R: Send + Default + Clone,
+        F: Fn(&T) -> R + Send + Sync;
+
+    fn reduce<T, R, M, F>(&self, items: &[T], map: M, reduce: F) -> Option<R>
+    where
+        T: Sync,
+        R: Send,
+        M: Fn(&T) -> R + Send + Sync,
+        F: Fn(R, R) -> R + Send + Sync;
+
+    /// The same in pieces of `grain` items, or about as many.
+    fn reduce_by<T, R, M, F>(&self, items: &[T], grain: usize, map: M, reduce: F) -> Option<R>
+    where
+        T: Sync,
+        R: Send,
+        M: Fn(&T) -> R + Send + Sync,
+        F: Fn(R, R) -> R + Send + Sync;
 }
 
 /// All that run closures, fire and forget, measured by one function.

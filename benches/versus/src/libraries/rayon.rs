@@ -1,12 +1,12 @@
 //! rayon: `spawn`, its results by a oneshot channel, as its users do; and what
-//! else it has for some questions: `spawn_fifo`, `install`, `join`.
+//! else it has for some questions: `spawn_fifo`, `install`.
 
 use std::sync::Arc;
 
 use futures_lite::future;
 use rayon::ThreadPoolBuilder;
 
-use super::{Execute, Join, Library, Nest, Spawn};
+use super::{Execute, Library, Nest, Spawn};
 
 pub struct Rayon {
     pub pool: Arc<rayon::ThreadPool>,
@@ -129,28 +129,4 @@ impl Spawn for RayonInstall {
     fn block_on<P: Future>(&self, program: P) -> P::Output {
         future::block_on(program)
     }
-}
-
-pub struct RayonJoin(Rayon);
-
-impl Library for RayonJoin {
-    const NAME: &'static str = "rayon join";
-
-    fn start(threads: usize) -> Self {
-        Self(Rayon::start(threads))
-    }
-}
-
-impl Join for RayonJoin {
-    fn leaves(&self, depth: u32) -> u64 {
-        self.0.pool.install(|| walk(depth))
-    }
-}
-
-fn walk(depth: u32) -> u64 {
-    if depth == 0 {
-        return 1;
-    }
-    let (left, right) = rayon::join(|| walk(depth - 1), || walk(depth - 1));
-    left + right
 }

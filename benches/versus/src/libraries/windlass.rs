@@ -1,11 +1,12 @@
-//! windlass: `execute`, `spawn` and `join`, a captured `Spawner` inside jobs.
+//! windlass: `execute`, `spawn` and the handle's `join`, a captured `Spawner` inside
+//! jobs.
 
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
 use windlass::{MainLoop, Pool, Spawner};
 
-use super::{Execute, Join, Library, Nest, Spawn};
+use super::{Execute, Library, Nest, Spawn};
 use crate::question::OURS;
 
 pub struct Windlass {
@@ -79,23 +80,4 @@ impl Nest for Windlass {
     fn nested<F: FnOnce() + Send + 'static>(inside: &Spawner, f: F) {
         inside.execute(f);
     }
-}
-
-impl Join for Windlass {
-    fn leaves(&self, depth: u32) -> u64 {
-        let spawner: &'static Spawner = Box::leak(Box::new(self.pool.spawner()));
-        let handle = self.pool.spawn(move || walk(spawner, depth));
-        handle.join().unwrap()
-    }
-}
-
-/// There is no `join` of two closures: one half is a job, which its own waiter
-/// claims if nobody else has.
-fn walk(spawner: &'static Spawner, depth: u32) -> u64 {
-    if depth == 0 {
-        return 1;
-    }
-    let left = spawner.spawn(move || walk(spawner, depth - 1));
-    let right = walk(spawner, depth - 1);
-    left.join().unwrap() + right
 }

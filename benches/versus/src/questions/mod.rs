@@ -3,6 +3,9 @@
 use crate::question::Question;
 
 mod burst;
+mod coarse;
+mod costs;
+mod fork_join;
 mod grain;
 mod idle;
 mod lateness;
@@ -14,11 +17,14 @@ mod nested_join;
 mod nested_tree;
 mod options;
 mod oversubscribed;
+mod par;
 mod producers;
 mod round_trip;
 mod scaling;
+mod skewed;
 mod spawn_await;
 mod spawn_flood;
+mod tree_sum;
 mod waits;
 mod workers;
 
@@ -34,6 +40,13 @@ pub static ALL: &[Question] = &[
     nested_flat::QUESTION,
     nested_tree::QUESTION,
     nested_join::QUESTION,
+    fork_join::QUESTION,
+    tree_sum::SMALL,
+    tree_sum::LARGE,
+    skewed::QUESTION,
+    coarse::QUESTION,
+    par::MAP,
+    par::REDUCE,
     waits::QUESTION,
     options::QUESTION,
     producers::QUESTION,

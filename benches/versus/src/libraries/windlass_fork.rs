@@ -1,0 +1,121 @@
+//! windlass: `join`, `par_map`, `par_reduce`, `par_chunks_mut`.
+
+use super::{Data, Join, Windlass};
+use stand_in::{Slices, join};
+
+impl Join for Windlass {
+    type Here<'a> = ();
+
+    fn enter<P, R>(&self, program: P) -> R
+    where
+        P: FnOnce(&mut Self::Here<'_>) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        // A job, not `Pool::join`: the other half of that would be the oldest in
+        // line, ahead of what is to be measured.
+        let (sender, receiver) = oneshot::channel();
+        self.pool.execute(move || {
+            let _ = sender.send(program(&mut ()));
+        });
+        receiver.recv().unwrap()
+    }
+
+    #[inline]
+    fn join<A, B, RA, RB>((): &mut Self::Here<'_>, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce(&mut Self::Here<'_>) -> RA + Send,
+        B: FnOnce(&mut Self::Here<'_>) -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        join(|| a(&mut ()), || b(&mut ()))
+    }
+}
+
+impl Data for Windlass {
+    const BY_HAND: &'static str = "windlass, best chunks";
+
+    fn map<T, R, F>(&self, items: &[T], f: F) -> Vec<R>
+    where
+        T: Sync,
+        R: Send,
+        F: Fn(&T) -> R + Send + Sync,
+    {
+        self.pool.par_map(items, f)
+    }
+
+    fn map_by<T, R, F>(&self, items: &[T], grain: usize, f: F) -> Vec<R>
+    where
+        T: Sync,
+        R: Send + Default + Clone,
+        F: Fn(&T) -> R + Send + Sync,
+    {
+        let mut results = vec![R::default(); items.len()];
+        self.pool
+            .par_chunks_mut(&mut results, grain, |index, results| {
+                for (result, item) in results.iter_mut().zip(&items[index * grain..]) {
+                    *result = f(item);
+                }
+            });
+        results
+    }
+
+    fn reduce<T, R, M, F>(&self, items: &[T], map: M, reduce: F) -> Option<R>
+    where
+        T: Sync,
+        R: Send,
+        M: Fn(&T) -> R + Send + Sync,
+        F: Fn(R, R) -> R + Send + Sync,
+    {
+        self.pool.par_reduce(items, map, reduce)
+    }
+
+    fn reduce_by<T, R, M, F>(&self, items: &[T], grain: usize, map: M, reduce: F) -> Option<R>
+    where
+        T: Sync,
+        R: Send,
+        M: Fn(&T) -> R + Send + Sync,
+        F: Fn(R, R) -> R + Send + Sync,
+    {
+        let chunks: Vec<_> = items.chunks(grain).collect();
+        let one = |chunk: &&[T]| chunk.iter().map(&map).reduce(&reduce);
+        let two = |a: Option<R>, b: Option<R>| match (a, b) {
+            (Some(a), Some(b)) => Some(reduce(a, b)),
+            (one, other) => one.or(other),
+        };
+        self.pool.par_reduce(&chunks, one, two).flatten()
+    }
+}
+
+/// In the place of the crate's functions, which are yet to come: the same, one
+/// thing after the other. Goes when they are there, with the `use` above.
+mod stand_in {
+    use windlass::Pool;
+
+    #[inline]
+    pub(super) fn join<RA, RB>(a: impl FnOnce() -> RA, b: impl FnOnce() -> RB) -> (RA, RB) {
+        (a(), b())
+    }
+
+    pub(super) trait Slices {
+        fn par_map<T, R>(&self, items: &[T], f: impl Fn(&T) -> R) -> Vec<R> {
+            items.iter().map(f).collect()
+        }
+
+        fn par_reduce<T, R>(
+            &self,
+            items: &[T],
+            map: impl Fn(&T) -> R,
+            reduce: impl Fn(R, R) -> R,
+        ) -> Option<R> {
+            items.iter().map(map).reduce(reduce)
+        }
+
+        fn par_chunks_mut<T>(&self, items: &mut [T], n: usize, f: impl Fn(usize, &mut [T])) {
+            let chunks = items.chunks_mut(n).enumerate();
+            chunks.for_each(|(index, chunk)| f(index, chunk));
+        }
+    }
+
+    impl Slices for Pool {}
+}
