@@ -238,6 +238,16 @@ impl<T> JoinHandle<T> {
         ran
     }
 
+    /// Waits until the job has ended, and leaves the result where it is; whether it has
+    /// ended by the `deadline`. Never runs it here.
+    pub(crate) fn wait_until_ended(&mut self, deadline: Option<Instant>) -> bool {
+        if self.is_finished() {
+            return true;
+        }
+        self.spin();
+        block_until(deadline, |waker| self.end.poll_resolved(waker)).is_some()
+    }
+
     /// Whether this process is a fork of the one that the job is in.
     pub(crate) fn is_forked(&self) -> bool {
         self.made_in.is_past()
@@ -303,12 +313,18 @@ impl<T> JoinHandle<T> {
             return Some(completion);
         }
         self.look_for_fork();
-        // If a thread had to be woken for it, parking at once may let that
-        // thread run on this very processor.
-        if !self.woke && timeout != Some(Duration::ZERO) {
-            spin_for(|| self.end.is_resolved());
+        if timeout != Some(Duration::ZERO) {
+            self.spin();
         }
         block_until(deadline, |waker| self.end.poll(waker))
+    }
+
+    /// Looks for the outcome for a moment. If a thread had to be woken for the job,
+    /// parking at once may let that thread run on this very processor.
+    fn spin(&self) {
+        if !self.woke {
+            spin_for(|| self.end.is_resolved());
+        }
     }
 }
 

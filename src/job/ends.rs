@@ -243,34 +243,43 @@ impl<T> HandleEnd<T> {
             if let Some(completion) = self.try_take() {
                 return Poll::Ready(completion);
             }
-            let cell = self
-                .cell
-                .expect("a windlass handle was polled after it gave its result");
-            // SAFETY: `cell` is this value's hold.
-            let state = unsafe { cell.state() };
-            let mut kept = None;
-            if state.has_waker() {
-                if state.reclaim_waker() == Registration::Resolved {
-                    continue;
-                }
-                // SAFETY: the handle, with WAKER clear: rule 5.
-                kept = unsafe { cell.take_waker() };
+            std::task::ready!(self.poll_resolved(waker));
+        }
+    }
+
+    /// As [`HandleEnd::poll`], and leaves the outcome where it is.
+    pub(crate) fn poll_resolved(&mut self, waker: &Waker) -> Poll<()> {
+        let cell = self
+            .cell
+            .expect("a windlass handle was polled after it gave its result");
+        // SAFETY: `cell` is this value's hold.
+        let state = unsafe { cell.state() };
+        if state.look() != Look::Pending {
+            return Poll::Ready(());
+        }
+        let mut kept = None;
+        if state.has_waker() {
+            if state.reclaim_waker() == Registration::Resolved {
+                return Poll::Ready(());
             }
-            let (new, old) = match kept {
-                Some(kept) if kept.will_wake(waker) => (kept, None),
-                old => (waker.clone(), old),
-            };
             // SAFETY: the handle, with WAKER clear: rule 5.
-            unsafe { cell.put_waker(new) };
-            let registered = state.waker_stored();
-            if registered == Registration::Resolved {
-                // SAFETY: the handle, with WAKER still clear: rule 5.
-                drop(unsafe { cell.take_waker() });
-            }
-            drop(old);
-            if registered == Registration::Done {
-                return Poll::Pending;
-            }
+            kept = unsafe { cell.take_waker() };
+        }
+        let (new, old) = match kept {
+            Some(kept) if kept.will_wake(waker) => (kept, None),
+            old => (waker.clone(), old),
+        };
+        // SAFETY: the handle, with WAKER clear: rule 5.
+        unsafe { cell.put_waker(new) };
+        let registered = state.waker_stored();
+        if registered == Registration::Resolved {
+            // SAFETY: the handle, with WAKER still clear: rule 5.
+            drop(unsafe { cell.take_waker() });
+        }
+        drop(old);
+        match registered {
+            Registration::Done => Poll::Pending,
+            Registration::Resolved => Poll::Ready(()),
         }
     }
 

@@ -42,8 +42,11 @@ impl<X, F, T> Core<X, F, T> {
     }
 
     fn look_ahead(&self) -> usize {
-        // Asked each time: the pool may get more threads.
-        let default = || self.entrance.spawner().num_threads().max(1) * 2;
+        let default = || {
+            // Asked each time: the pool may get more threads.
+            let threads = self.entrance.spawner().num_threads().max(1);
+            self.flight.look_ahead(threads)
+        };
         self.look_ahead.unwrap_or_else(default)
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use super::pace::Pace;
 use crate::error::JoinError;
 use crate::handle::JoinHandle;
 use crate::job_set::JobSet;
@@ -18,22 +19,30 @@ use crate::util::discard;
 pub(super) struct Flight<T>(Order<T>);
 
 enum Order<T> {
-    /// As the items came.
-    Input(VecDeque<JoinHandle<T>>),
+    /// As the items came; and what was learnt from waiting for them.
+    Input(VecDeque<JoinHandle<T>>, Pace),
     /// As the jobs end.
     End(JobSet<T>),
 }
 
 impl<T> Flight<T> {
     pub(super) fn in_order() -> Self {
-        Self(Order::Input(VecDeque::new()))
+        Self(Order::Input(VecDeque::new(), Pace::default()))
+    }
+
+    /// The default look-ahead in a pool of that many threads.
+    pub(super) fn look_ahead(&self, threads: usize) -> usize {
+        match &self.0 {
+            Order::Input(_, pace) => pace.look_ahead(threads),
+            Order::End(_) => Pace::default().look_ahead(threads),
+        }
     }
 }
 
 impl<T: Send + 'static> Flight<T> {
     /// From here on results come as the jobs end.
     pub(super) fn set_unordered(&mut self, pool: &Spawner) {
-        if let Order::Input(handles) = &mut self.0 {
+        if let Order::Input(handles, _) = &mut self.0 {
             let mut set = JobSet::new(pool);
             handles.drain(..).for_each(|handle| set.adopt(handle));
             self.0 = Order::End(set);
@@ -42,7 +51,7 @@ impl<T: Send + 'static> Flight<T> {
 
     pub(super) fn len(&self) -> usize {
         match &self.0 {
-            Order::Input(handles) => handles.len(),
+            Order::Input(handles, _) => handles.len(),
             Order::End(set) => set.len(),
         }
     }
@@ -50,7 +59,7 @@ impl<T: Send + 'static> Flight<T> {
     pub(super) fn push(&mut self, handle: JoinHandle<T>) {
         let handle = handle.cancel_on_drop();
         match &mut self.0 {
-            Order::Input(handles) => handles.push_back(handle),
+            Order::Input(handles, _) => handles.push_back(handle),
             Order::End(set) => set.adopt(handle),
         }
     }
@@ -58,7 +67,7 @@ impl<T: Send + 'static> Flight<T> {
     /// The next result if it is there.
     pub(super) fn try_next(&mut self) -> Option<Result<T, JoinError>> {
         match &mut self.0 {
-            Order::Input(handles) => {
+            Order::Input(handles, _) => {
                 let result = handles.front_mut()?.try_join()?;
                 handles.pop_front();
                 Some(result)
@@ -70,7 +79,14 @@ impl<T: Send + 'static> Flight<T> {
     /// Waits for the next result; `None` if nothing is on the way.
     pub(super) fn wait(&mut self) -> Option<Result<T, JoinError>> {
         match &mut self.0 {
-            Order::Input(handles) => Some(handles.pop_front()?.join()),
+            Order::Input(handles, pace) => {
+                let oldest = handles.front()?;
+                // One that is of this thread's own pool may be run here.
+                if !oldest.is_here() && !oldest.is_finished() {
+                    pace.wait(handles);
+                }
+                Some(handles.pop_front()?.join())
+            }
             Order::End(set) => set.join_next(),
         }
     }
@@ -78,7 +94,7 @@ impl<T: Send + 'static> Flight<T> {
     /// As [`Flight::wait`], for a task.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         match &mut self.0 {
-            Order::Input(handles) => {
+            Order::Input(handles, _) => {
                 let Some(oldest) = handles.front_mut() else {
                     return Poll::Ready(None);
                 };
@@ -94,7 +110,7 @@ impl<T: Send + 'static> Flight<T> {
 impl<T> Drop for Flight<T> {
     fn drop(&mut self) {
         match &mut self.0 {
-            Order::Input(handles) => {
+            Order::Input(handles, _) => {
                 while let Some(handle) = handles.pop_back() {
                     discard(handle);
                 }

@@ -42,6 +42,10 @@ impl Spawner {
 ///   also waits for room, or runs the item here if this is a job of that pool: an
 ///   item is never rejected (but may be thrown out, by
 ///   [`WhenFull::DropOldest`](crate::WhenFull::DropOldest)).
+/// * **Short items come several at once.** Waking a thread up takes as long as dozens
+///   of items of a microsecond. So `next` may sleep until there are several results,
+///   for about 0.2 ms at most, and 2 ms if an item takes longer than those before it
+///   let expect. Not with [`unordered`](Self::unordered).
 /// * **Dropping it** cancels what is on the way, without waiting: what has not started
 ///   never will, and what runs is asked to stop
 ///   ([`is_cancelled`](crate::is_cancelled)). Results that are there are dropped here.
@@ -78,7 +82,9 @@ pub struct Map<I: Iterator, F, T> {
 
 impl<I: Iterator, F, T> Map<I, F, T> {
     /// How many items may be on the way: pulled from the source, and not given out as
-    /// a result. Default: two for each thread of the pool.
+    /// a result. Default: two for each thread of the pool; in order, more than that
+    /// while `next` waits for less than 0.1 ms at a time, which is hardly worth waking
+    /// it up for: up to 64 for each thread.
     ///
     /// More of them level out items of uneven cost, and cost memory. One is one at a
     /// time.

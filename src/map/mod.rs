@@ -7,6 +7,7 @@
 //! | [`stream`] | [`MapStream`]: a stream of results |
 //! | [`results`] | [`MapResults`]: either with each result as a `Result` |
 //! | [`core`] | what is behind both: the function, the bound, the way into the pool |
+//! | [`pace`] | how far ahead a map goes while its items are short |
 //! | [`flight`] | the jobs whose results were not given out, in order or as they end |
 //!
 //! # How a map works
@@ -21,6 +22,22 @@
 //! [`JobSet`](crate::JobSet). Both obey the wait rule: a thread of the pool runs what
 //! it waits for itself if nobody has started it, and nothing else.
 //!
+//! # Short items
+//! To be woken costs as much as dozens of items of a microsecond, and while this thread
+//! gets up the pool has nothing but the look-ahead to do. So an iterator in order whose
+//! waits are shorter than 100 us waits for a *younger* job than the oldest, twice as
+//! far ahead each time, and then gives all those results out without another wait. A
+//! default look-ahead grows with that, so that the pool has work meanwhile. (Items of 1 us
+//! in a pool of two threads on two cores: 7 us of processor time each without
+//! this, 1.3 us with it.)
+//!
+//! Only waits teach: who takes results more slowly than they come goes no further
+//! ahead. Longer waits bring it back, and one of 2 ms is given up for the oldest
+//! result: an item may take for ever, and what came before it is to be had.
+//! A thread of the pool waits for the oldest at once, which it may run itself, and so
+//! does a stream, which has no clock.
+//!
+//! # Bounds
 //! In a pool whose queue has a bound an item may find no room. It is *held* then,
 //! and a map that has other jobs on the way waits for those first: they may be what
 //! fills the queue. With nothing else to wait for it waits for room; but a thread of the
@@ -29,6 +46,7 @@
 mod core;
 mod flight;
 mod iter;
+mod pace;
 mod results;
 mod stream;
 

@@ -13,6 +13,7 @@
 //! | `question` | what a question, a contender and a figure are |
 //! | `questions` | the questions, one file each; each opens with what it means to a user |
 //! | `libraries` | the pools, one file each, behind traits |
+//! | `maps` | the ways to map a function over an iterator, the same |
 //! | `messengers` | the ways to talk to a thread or a worker, the same |
 //! | `node` | Node's worker_threads and Piscina, each a process with a script |
 //! | `floors` | what the machine itself allows |
@@ -36,6 +37,7 @@ mod event;
 mod floors;
 mod json;
 mod libraries;
+mod maps;
 mod messengers;
 mod node;
 mod parent;

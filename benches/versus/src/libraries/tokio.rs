@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::{Execute, Library, Nest, Spawn};
 
 pub struct TokioBlocking {
-    runtime: Runtime,
+    pub runtime: Runtime,
 }
 
 impl Library for TokioBlocking {

@@ -10,6 +10,7 @@ mod grain;
 mod idle;
 mod lateness;
 mod loop_callbacks;
+mod map_ordered;
 mod memory;
 mod messages;
 mod nested_flat;
@@ -52,6 +53,7 @@ pub static ALL: &[Question] = &[
     producers::QUESTION,
     oversubscribed::QUESTION,
     grain::QUESTION,
+    map_ordered::QUESTION,
     lateness::QUESTION,
     loop_callbacks::QUESTION,
     idle::QUESTION,
