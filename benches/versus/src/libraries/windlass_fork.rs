@@ -1,7 +1,8 @@
 //! windlass: `join`, `par_map`, `par_reduce`, `par_chunks_mut`.
 
 use super::{Data, Join, Windlass};
-use stand_in::{Slices, join};
+use stand_in::Slices;
+use windlass::join;
 
 impl Join for Windlass {
     type Here<'a> = ();
@@ -91,11 +92,6 @@ impl Data for Windlass {
 /// thing after the other. Goes when they are there, with the `use` above.
 mod stand_in {
     use windlass::Pool;
-
-    #[inline]
-    pub(super) fn join<RA, RB>(a: impl FnOnce() -> RA, b: impl FnOnce() -> RB) -> (RA, RB) {
-        (a(), b())
-    }
 
     pub(super) trait Slices {
         fn par_map<T, R>(&self, items: &[T], f: impl Fn(&T) -> R) -> Vec<R> {
