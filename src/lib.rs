@@ -115,7 +115,7 @@
 //! # The sixth rung: pour items through the pool
 //! [`Pool::map`] is `Iterator::map` on all cores: results in order or as they come,
 //! the source pulled no further ahead than it may be. [`Pool::map_stream`] is the same
-//! for async code.
+//! for async code, and [`Pool::transform_read`] is for the blocks of a reader.
 //!
 //! ```
 //! use windlass::Pool;
@@ -222,7 +222,7 @@ pub use self::job_set::{JobSet, JoinNext};
 #[cfg(unix)]
 pub use self::main_loop::Pollable;
 pub use self::main_loop::{KeepAlive, MainLoop, MessageSource, Remote, SourceId};
-pub use self::map::{Map, MapResults, MapStream};
+pub use self::map::{Map, MapResults, MapStream, TransformRead, TransformStream};
 pub use self::metrics::{Histogram, JobTimes, Metrics, ThreadMetrics};
 pub use self::parallel::{JoinAll, join, join_all};
 pub use self::pool::{Pool, Shutdown, current_thread_index};

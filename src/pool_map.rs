@@ -1,8 +1,10 @@
-//! Maps over iterators and streams, on [`Pool`].
+//! Maps over iterators, streams and readers, on [`Pool`].
+
+use std::io::Read;
 
 use futures_core::Stream;
 
-use crate::map::{Map, MapStream};
+use crate::map::{Map, MapStream, TransformRead};
 use crate::pool::Pool;
 use crate::spawner::Spawner;
 
@@ -66,6 +68,41 @@ impl Pool {
         T: Send + 'static,
     {
         self.mapping().map_stream(stream, f)
+    }
+
+    /// The results of `f` over the blocks of what `reader` gives, computed by the pool,
+    /// in order: an iterator, and with [`.stream()`](TransformRead::stream) a stream.
+    /// The pool reads, too, so that nobody else waits for a disk or a pipe; no further
+    /// ahead than it may, so that memory is bounded. See [`TransformRead`] for what
+    /// waits, panics and cancels.
+    ///
+    /// As with [`map`](Self::map), the rest is said by what follows:
+    /// [`.block_size(bytes)`](TransformRead::block_size) and
+    /// [`.look_ahead(n)`](TransformRead::look_ahead) blocks.
+    ///
+    /// It is what a Transform is for Node's streams: `f` may give several chunks, or
+    /// none, as a `Vec`, and what is to be flushed at the end follows the last result.
+    ///
+    /// ```
+    /// use std::io::{Cursor, Write};
+    ///
+    /// let pool = windlass::Pool::new()?;
+    /// let file = Cursor::new("haul away, ".repeat(100_000)); // or a `File`, `io::stdin()`
+    /// let mut out = Vec::new();
+    /// for shouted in pool.transform_read(file, |block| block.to_ascii_uppercase()) {
+    ///     out.write_all(&shouted?)?; // an error is one of the reader's
+    /// }
+    /// assert_eq!(out.len(), 1_100_000);
+    /// assert!(out.ends_with(b"HAUL AWAY, "));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn transform_read<R, F, T>(&self, reader: R, f: F) -> TransformRead<R, F, T>
+    where
+        R: Read + Send + 'static,
+        F: Fn(Vec<u8>) -> T + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.mapping().transform_read(reader, f)
     }
 
     fn mapping(&self) -> &Spawner {

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::handle::JoinHandle;
+use crate::job::Reason;
 use crate::port::Ticket;
 use crate::scheduler::Permit;
 use crate::spawner::Spawner;
@@ -137,6 +138,19 @@ impl Entrance {
         let is_over = || !scheduler.is_open_here();
         let entered = bounds.room().poll_enter(&mut self.place, waker, is_over);
         entered.map(|entered| entered.then(|| bounds.permit()))
+    }
+
+    /// As [`Entrance::poll`], without waiting: `None` if there is no room.
+    pub(crate) fn try_enter(&self) -> Option<Option<Permit>> {
+        let scheduler = &self.spawner.scheduler;
+        let Some(bounds) = scheduler.bounds() else {
+            return Some(None);
+        };
+        match scheduler.try_let_in(bounds) {
+            Ok(()) => Some(Some(bounds.permit())),
+            Err(Reason::Rejected) => None,
+            Err(_) => Some(None),
+        }
     }
 
     /// Hands a job over with what [`Entrance::poll`] gave; a closed pool refuses it.

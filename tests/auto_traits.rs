@@ -14,8 +14,8 @@ use windlass::{
     Broadcast, BuildError, CancelHandle, CurrentWorker, Exit, Exited, JoinError, JoinHandle,
     KeepAlive, MainLoop, Map, MapResults, MapStream, MessageStream, Parent, Pool, PoolBuilder,
     Port, PostError, Progress, ProgressHandle, RecvError, RejectedJob, Remote, Shortfall, Shutdown,
-    SourceId, SpawnAsync, Spawner, StillRunning, ThreadState, TrySpawnError, WhenFull, Worker,
-    WorkerError,
+    SourceId, SpawnAsync, Spawner, StillRunning, ThreadState, TransformRead, TransformStream,
+    TrySpawnError, WhenFull, Worker, WorkerError,
 };
 
 /// Fails to compile unless the type has all of the traits.
@@ -40,6 +40,17 @@ macro_rules! is_not {
 
 /// A source of one thread.
 type Lent = std::iter::FromFn<Box<dyn FnMut() -> Option<u8>>>;
+
+type PinnedReader = std::io::Chain<std::io::Empty, MayNotMove>;
+
+/// A reader that is not `Unpin`.
+struct MayNotMove(#[allow(dead_code)] Pinned);
+
+impl std::io::Read for MayNotMove {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Ok(0)
+    }
+}
 
 /// Who may cross threads, be shared, be moved and be copied.
 #[test]
@@ -72,6 +83,14 @@ fn the_table_of_auto_traits_holds() {
     is_not!(Map<Lent, fn(u8) -> u8, u8>: Send, ExactSizeIterator, Clone);
     is!(MapStream<MessageStream<Pinned>, fn(Pinned) -> u8, u8>: Send, Unpin, FusedStream);
     is!(MapResults<MapStream<MessageStream<Pinned>, fn(Pinned) -> u8, u8>>: Send, Unpin, FusedStream);
+    // And a reader goes to the pool and comes back.
+    type Read<R> = TransformRead<R, fn(Vec<u8>) -> Cell<u8>, Cell<u8>>;
+    is!(Read<std::fs::File>: Send, Unpin, FusedIterator, std::fmt::Debug);
+    is_not!(Read<std::fs::File>: Clone, futures_core::Stream);
+    type ReadStream<R> = TransformStream<R, fn(Vec<u8>) -> Cell<u8>, Cell<u8>>;
+    is!(ReadStream<std::fs::File>: Send, Unpin, FusedStream, std::fmt::Debug);
+    is_not!(ReadStream<std::fs::File>: Clone, Iterator);
+    is!(ReadStream<PinnedReader>: Send, Unpin);
     is!(WhenFull: Copy, Eq, Default, std::fmt::Debug);
 
     is_not!(MainLoop: Send, Sync, Clone);

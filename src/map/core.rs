@@ -41,13 +41,24 @@ impl<X, F, T> Core<X, F, T> {
         self.look_ahead = Some(items);
     }
 
-    fn look_ahead(&self) -> usize {
+    pub(super) fn look_ahead(&self) -> usize {
         let default = || {
             // Asked each time: the pool may get more threads.
             let threads = self.entrance.spawner().num_threads().max(1);
             self.flight.look_ahead(threads)
         };
         self.look_ahead.unwrap_or_else(default)
+    }
+
+    /// The way into the pool, while nothing is held.
+    pub(super) fn entrance(&mut self) -> &mut Entrance {
+        debug_assert!(self.held.is_none());
+        &mut self.entrance
+    }
+
+    /// Whether this thread is one of the pool.
+    pub(super) fn is_here(&self) -> bool {
+        self.entrance.spawner().scheduler.is_current()
     }
 }
 
@@ -151,6 +162,18 @@ where
         handle.run_unstarted();
         slot.let_go();
         self.flight.push(handle);
+    }
+
+    /// Runs on this thread, one of the pool, what a wait for the next result is for, if
+    /// nobody has started it: the oldest job, or the held item if there is none.
+    /// Whether it did.
+    pub(super) fn run_next(&mut self) -> bool {
+        if self.flight.len() > 0 {
+            return self.flight.run_oldest();
+        }
+        let is_held = self.held.is_some();
+        self.run_held();
+        is_held
     }
 
     /// As [`Core::wait`], for a task that hands over first, and is woken when there is

@@ -91,6 +91,15 @@ impl<T: Send + 'static> Flight<T> {
         }
     }
 
+    /// Runs the oldest job on this thread, one of its pool, if nobody has started it
+    /// and results come in the order of the items; whether it did.
+    pub(super) fn run_oldest(&mut self) -> bool {
+        match &mut self.0 {
+            Order::Input(handles, _) => handles.front_mut().is_some_and(JoinHandle::run_unstarted),
+            Order::End(_) => false,
+        }
+    }
+
     /// As [`Flight::wait`], for a task.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         match &mut self.0 {

@@ -1,4 +1,4 @@
-//! Maps: a function over an iterator or a stream, on all cores, with so many items
+//! Maps: a function over an iterator, a stream or a reader, on all cores, with so many items
 //! on the way and no more.
 //!
 //! | file | what it is |
@@ -6,7 +6,10 @@
 //! | [`iter`] | [`Map`]: an iterator of results |
 //! | [`stream`] | [`MapStream`]: a stream of results |
 //! | [`results`] | [`MapResults`]: either with each result as a `Result` |
-//! | [`core`] | what is behind both: the function, the bound, the way into the pool |
+//! | [`read`] | [`TransformRead`]: an iterator of results over the blocks of a reader |
+//! | [`read_stream`] | [`TransformStream`]: the same as a stream |
+//! | [`blocks`] | its source: a reader that jobs of the pool read, one after another |
+//! | [`core`] | what is behind all: the function, the bound, the way into the pool |
 //! | [`pace`] | how far ahead a map goes while its items are short |
 //! | [`flight`] | the jobs whose results were not given out, in order or as they end |
 //!
@@ -42,14 +45,29 @@
 //! and a map that has other jobs on the way waits for those first: they may be what
 //! fills the queue. With nothing else to wait for it waits for room; but a thread of the
 //! pool runs the item itself, as it would have claimed it.
+//!
+//! # A reader as the source
+//! Reading waits, which a task must not, and so it is a job as well, of one block: it
+//! takes the reader along and brings it back with the block. Whoever asks for a result
+//! looks after two jobs then, the one that reads and the oldest of those that compute,
+//! and is woken by either: a block that comes is handed over, and the reader sent for the
+//! next one, before anything else. There is one reader, so blocks come in order.
+//!
+//! The block that is being read counts as on the way. The look-ahead is also made use of
+//! *after* a result was found: while the caller is busy with it, the next block is read.
 
+mod blocks;
 mod core;
 mod flight;
 mod iter;
 mod pace;
+mod read;
+mod read_stream;
 mod results;
 mod stream;
 
 pub use self::iter::Map;
+pub use self::read::TransformRead;
+pub use self::read_stream::TransformStream;
 pub use self::results::MapResults;
 pub use self::stream::MapStream;
