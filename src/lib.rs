@@ -224,7 +224,9 @@ pub use self::main_loop::Pollable;
 pub use self::main_loop::{KeepAlive, MainLoop, MessageSource, Remote, SourceId};
 pub use self::map::{Map, MapResults, MapStream, TransformRead, TransformStream};
 pub use self::metrics::{Histogram, JobTimes, Metrics, ThreadMetrics};
-pub use self::parallel::{JoinAll, join, join_all};
+pub use self::parallel::{
+    JoinAll, join, join_all, par_chunks, par_chunks_mut, par_map, par_reduce,
+};
 pub use self::pool::{Pool, Shutdown, current_thread_index};
 pub use self::port::{
     Closed, Iter, MessageStream, Port, PostError, PostFuture, RecvError, RecvFuture,

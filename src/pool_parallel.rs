@@ -47,6 +47,92 @@ impl Pool {
         self.entrance().join_all(closures)
     }
 
+    /// Calls `f` with each chunk of `n` items of the slice and the chunk's index, on as many
+    /// threads of the pool as have nothing to do. See [`par_chunks`](crate::par_chunks),
+    /// which is what to call inside jobs.
+    ///
+    /// **It blocks** until all of it is done, on the pool. If the pool takes no more jobs,
+    /// it is done here.
+    ///
+    /// # Panics
+    /// If `n` is 0, and with the panic of `f`.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// let pool = windlass::Pool::new()?;
+    /// let longest = AtomicU64::new(0);
+    /// pool.par_chunks(&[3, 1, 4, 1, 5, 9, 2], 3, |_, chunk| {
+    ///     longest.fetch_max(chunk.iter().sum(), Ordering::Relaxed);
+    /// });
+    /// assert_eq!(longest.into_inner(), 15); // 1 + 5 + 9
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    #[track_caller]
+    pub fn par_chunks<T: Sync>(&self, slice: &[T], n: usize, f: impl Fn(usize, &[T]) + Sync) {
+        self.entrance().par_chunks(slice, n, f);
+    }
+
+    /// The same as [`par_chunks`](Self::par_chunks), with chunks that `f` may change. See
+    /// [`par_chunks_mut`](crate::par_chunks_mut).
+    ///
+    /// # Panics
+    /// If `n` is 0, and with the panic of `f`.
+    #[track_caller]
+    pub fn par_chunks_mut<T: Send>(
+        &self,
+        slice: &mut [T],
+        n: usize,
+        f: impl Fn(usize, &mut [T]) + Sync,
+    ) {
+        self.entrance().par_chunks_mut(slice, n, f);
+    }
+
+    /// Calls `f` with each item, on as many threads of the pool as have nothing to do, and
+    /// gives the results in order. See [`par_map`](crate::par_map), which is what to call
+    /// inside jobs.
+    ///
+    /// **It blocks** until all of it is done, on the pool. If the pool takes no more jobs,
+    /// it is done here.
+    ///
+    /// # Panics
+    /// With the panic of `f`.
+    ///
+    /// ```
+    /// let pool = windlass::Pool::new()?;
+    /// let squares = pool.par_map(&[1, 2, 3], |n| n * n);
+    /// assert_eq!(squares, [1, 4, 9]);
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    pub fn par_map<T: Sync, R: Send>(&self, slice: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        self.entrance().par_map(slice, f)
+    }
+
+    /// Makes one result of all items, on as many threads of the pool as have nothing to
+    /// do: `map` of each, and neighbours given to `reduce`, in order. `None` if there are
+    /// none. See [`par_reduce`](crate::par_reduce), which is what to call inside jobs.
+    ///
+    /// **It blocks** until all of it is done, on the pool. If the pool takes no more jobs,
+    /// it is done here.
+    ///
+    /// # Panics
+    /// With the panic of `map` or `reduce`.
+    ///
+    /// ```
+    /// let pool = windlass::Pool::new()?;
+    /// let numbers: Vec<u64> = (1..=1000).collect();
+    /// assert_eq!(pool.par_reduce(&numbers, |n| n * n, |a, b| a + b), Some(333_833_500));
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    pub fn par_reduce<T: Sync, R: Send>(
+        &self,
+        slice: &[T],
+        map: impl Fn(&T) -> R + Sync,
+        reduce: impl Fn(R, R) -> R + Sync,
+    ) -> Option<R> {
+        self.entrance().par_reduce(slice, map, reduce)
+    }
+
     fn entrance(&self) -> &Spawner {
         self.as_ref()
     }

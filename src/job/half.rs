@@ -208,18 +208,21 @@ impl HalfPtr {
     pub(crate) unsafe fn thief(self) -> Option<usize> {
         // SAFETY: the half is there.
         let thief = unsafe { &(*self.0.as_ptr()).thief };
-        // Relaxed: advice, and what is found there comes by a shelf of its own.
-        (thief.load(Ordering::Relaxed) as usize).checked_sub(1)
+        // Acquire, partner: the store in `run`. The seat may be newer than the half, and who
+        // is told of it finds it. What is there comes by a shelf of its own.
+        (thief.load(Ordering::Acquire) as usize).checked_sub(1)
     }
 
-    /// Runs it, and tells its owner. `seat` is the thief's, if it has an empty stack.
+    /// Runs it, and tells its owner. `seat` is the thief's, if it has
+    /// nothing else to show.
     ///
     /// Safety: the caller is its thief, and may not touch it afterwards.
     pub(crate) unsafe fn run(self, seat: Option<usize>) {
         if let Some(seat) = seat {
             // SAFETY: the half is there.
             let thief = unsafe { &(*self.0.as_ptr()).thief };
-            thief.store(seat as u32 + 1, Ordering::Relaxed);
+            // Release, partner: the load in `thief`.
+            thief.store(seat as u32 + 1, Ordering::Release);
         }
         // SAFETY: rule 1.
         let run = unsafe { (*self.0.as_ptr()).run };

@@ -116,6 +116,13 @@ pub(super) fn here<'a>() -> Option<&'a PoolThread> {
     unsafe { here.as_ref() }
 }
 
+/// Whether somebody could take a half if this thread, which is a pool's, joined now;
+/// `None` if it is none.
+#[inline(always)]
+pub(crate) fn is_in_demand() -> Option<bool> {
+    here().map(|thread| thread.shelf.is_in_demand())
+}
+
 /// Runs both, and gives both results: `a` here, and `b` on whichever thread of this
 /// one's pool comes to it first. On a thread that is no pool's, one after the other.
 ///
@@ -296,9 +303,11 @@ impl PoolThread {
                     return true;
                 }
                 self.stats.count_steal();
-                // SAFETY: it was taken from a shelf by this thread, whose own stack is
-                // not empty.
-                unsafe { other.run(None) };
+                // Nothing of this stack is private, as its top was taken. If nothing is
+                // shown either, then all that will be shown is of that one.
+                let seat = self.shelf.is_empty().then_some(self.index);
+                // SAFETY: it was taken from a shelf by this thread.
+                unsafe { other.run(seat) };
                 (looks, since) = (0, None);
                 continue;
             }

@@ -9,7 +9,7 @@
 //! | [`idle`] | the idle word: sleepers, searcher, closing |
 //! | [`orders`] | what a thread asks between two jobs |
 //! | [`lanes`] | jobs of other priorities than normal |
-//! | [`halves`] | joins: a thread's stack of second halves |
+//! | [`halves`] | joins: a thread's stack of second halves; told in `halves.md` |
 //! | [`shelf`] | where it shows some of them to the others |
 //! | [`seats`] | what others may touch of each thread |
 //! | [`roster`] | threads join the pool and leave it |
@@ -97,7 +97,7 @@ pub(crate) use self::current::{
     PoolId, clear_tombstones, count_claimed, current_index, current_is_discarding,
     current_scheduler,
 };
-pub(crate) use self::halves::join;
+pub(crate) use self::halves::{is_in_demand, join};
 pub(crate) use self::hooks::Hooks;
 pub use self::hooks::RejectedJob;
 pub(crate) use self::pool_thread::PoolThread;

@@ -1,7 +1,6 @@
 //! windlass: `join`, `par_map`, `par_reduce`, `par_chunks_mut`.
 
 use super::{Data, Join, Windlass};
-use stand_in::Slices;
 use windlass::join;
 
 impl Join for Windlass {
@@ -86,32 +85,4 @@ impl Data for Windlass {
         };
         self.pool.par_reduce(&chunks, one, two).flatten()
     }
-}
-
-/// In the place of the crate's functions, which are yet to come: the same, one
-/// thing after the other. Goes when they are there, with the `use` above.
-mod stand_in {
-    use windlass::Pool;
-
-    pub(super) trait Slices {
-        fn par_map<T, R>(&self, items: &[T], f: impl Fn(&T) -> R) -> Vec<R> {
-            items.iter().map(f).collect()
-        }
-
-        fn par_reduce<T, R>(
-            &self,
-            items: &[T],
-            map: impl Fn(&T) -> R,
-            reduce: impl Fn(R, R) -> R,
-        ) -> Option<R> {
-            items.iter().map(map).reduce(reduce)
-        }
-
-        fn par_chunks_mut<T>(&self, items: &mut [T], n: usize, f: impl Fn(usize, &mut [T])) {
-            let chunks = items.chunks_mut(n).enumerate();
-            chunks.for_each(|(index, chunk)| f(index, chunk));
-        }
-    }
-
-    impl Slices for Pool {}
 }

@@ -1,0 +1,106 @@
+//! Promise: helpers over slices allocate the vector of a map's results, and nothing else.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use common::{SIZES, watched};
+use windlass::Pool;
+
+/// The system's allocator, counted.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// The count is the process's, so the tests take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+#[allow(unsafe_code)]
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: handed on from the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: handed on from the caller.
+        unsafe { System.dealloc(block, layout) };
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const CALLS: usize = 200;
+
+/// Threads that are parked, other tests that are started: less than one allocation in ten
+/// calls.
+const SLACK: usize = CALLS / 10;
+
+/// How many allocations the calls make, inside one job on a pool of each size.
+fn allocations(call: impl Fn(&[u64]) + Sync) -> Vec<usize> {
+    let _turn = TURN.lock().unwrap();
+    let numbers: Vec<_> = (0..10_000).collect();
+    let count = |threads| {
+        // A thread that is started for one that waits is some allocations.
+        let pool = Pool::builder()
+            .num_threads(threads)
+            .max_substitutes(0)
+            .build()
+            .unwrap();
+        let run = || {
+            (0..CALLS).for_each(|_| call(&numbers));
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            (0..CALLS).for_each(|_| call(&numbers));
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        };
+        pool.join(run, || ()).0
+    };
+    SIZES.map(count).to_vec()
+}
+
+/// Long enough for another thread to come and take a half of the items.
+fn work(n: &u64) -> u64 {
+    if n.is_multiple_of(1000) {
+        thread::yield_now();
+    }
+    std::hint::black_box(*n) * 3
+}
+
+#[test]
+fn chunks_and_a_reduction_allocate_nothing() {
+    watched(|| {
+        for counts in [
+            allocations(|numbers| {
+                let sum = windlass::par_reduce(numbers, work, |a, b| a + b);
+                assert_eq!(sum, Some(149_985_000));
+            }),
+            allocations(|numbers| {
+                windlass::par_chunks(numbers, 10, |_, chunk| {
+                    chunk.iter().for_each(|n| _ = work(n));
+                });
+            }),
+        ] {
+            assert!(counts.iter().all(|&count| count <= SLACK), "{counts:?}");
+        }
+    });
+}
+
+#[test]
+fn a_map_allocates_its_results() {
+    watched(|| {
+        let counts = allocations(|numbers| {
+            assert_eq!(windlass::par_map(numbers, work)[500], 1500);
+        });
+        let expected = CALLS..=CALLS + SLACK;
+        assert!(
+            counts.iter().all(|count| expected.contains(count)),
+            "{counts:?}"
+        );
+    });
+}
