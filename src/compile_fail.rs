@@ -146,3 +146,78 @@ struct HooksAreShared;
 /// let _ = handle.join();
 /// ```
 struct ResultsAreTakenOnce;
+
+/// A job of a scope borrows what outlives the scope, and nothing that lives in its
+/// closure.
+///
+/// ```
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// let text = String::from("outside");
+/// pool.scope(|s| {
+///     s.spawn(|| text.len());
+/// });
+/// ```
+/// ```compile_fail,E0373
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// pool.scope(|s| {
+///     let text = String::from("inside");
+///     s.spawn(|| text.len());
+/// });
+/// ```
+/// ```compile_fail,E0597
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// pool.scope(|s| {
+///     let text = String::from("inside");
+///     let text = &text;
+///     s.spawn(move || text.len());
+/// });
+/// ```
+/// ```compile_fail,E0499
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// let mut numbers = [1, 2];
+/// pool.scope(|s| {
+///     s.spawn(|| numbers[0] += 1);
+///     s.spawn(|| numbers[1] += 1);
+/// });
+/// ```
+/// ```compile_fail,E0277
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// let shared = std::cell::Cell::new(1);
+/// pool.scope(|s| {
+///     s.spawn(|| shared.set(2));
+/// });
+/// ```
+/// ```compile_fail,E0505
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// let text = String::from("outside");
+/// pool.scope(|s| {
+///     s.spawn(|| text.len());
+///     drop(text);
+/// });
+/// ```
+struct ScopesBorrowWhatOutlivesThem;
+
+/// Neither a scope nor a handle of it leaves it.
+///
+/// ```
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// let one = pool.scope(|s| s.spawn(|| 1).join().unwrap());
+/// ```
+/// ```compile_fail
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// let one = pool.scope(|s| s.spawn(|| 1));
+/// ```
+/// ```compile_fail
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// let scope = pool.scope(|s| s);
+/// ```
+/// ```compile_fail
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// let squares = pool.scope(|s| s.map(0..9, |n| n * n));
+/// ```
+/// ```compile_fail,E0521
+/// let pool = windlass::Pool::builder().num_threads(1).build().unwrap();
+/// let mut kept = None;
+/// pool.scope(|s| kept = Some(s.spawn(|| 1)));
+/// ```
+struct ScopesKeepTheirHandles;

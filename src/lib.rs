@@ -128,7 +128,7 @@
 //!
 //! # What is promised
 //! * **The main loop never blocks.** The calls that wait are few and named:
-//!   `join`, `recv`, `wait` and their like with a time limit, iterating over
+//!   `join`, `scope`, `recv`, `wait` and their like with a time limit, iterating over
 //!   messages or a map, `shutdown_timeout`, `MainLoop::run`, `turn_for`, and dropping the
 //!   [`Pool`].
 //! * **Every accepted job runs, or its handle says why not.** Nothing is
@@ -225,7 +225,8 @@ pub use self::main_loop::{KeepAlive, MainLoop, MessageSource, Remote, SourceId};
 pub use self::map::{Map, MapResults, MapStream, TransformRead, TransformStream};
 pub use self::metrics::{Histogram, JobTimes, Metrics, ThreadMetrics};
 pub use self::parallel::{
-    JoinAll, join, join_all, par_chunks, par_chunks_mut, par_map, par_reduce,
+    JoinAll, Scope, ScopedHandle, ScopedMap, join, join_all, par_chunks, par_chunks_mut, par_map,
+    par_reduce,
 };
 pub use self::pool::{Pool, Shutdown, current_thread_index};
 pub use self::port::{

@@ -1,6 +1,6 @@
 //! One job on all threads, on [`Pool`].
 
-use crate::parallel::JoinAll;
+use crate::parallel::{JoinAll, Scope};
 use crate::pool::Pool;
 use crate::spawner::Spawner;
 
@@ -131,6 +131,71 @@ impl Pool {
         reduce: impl Fn(R, R) -> R + Sync,
     ) -> Option<R> {
         self.entrance().par_reduce(slice, map, reduce)
+    }
+
+    /// Runs `f`, here, and gives it a [`Scope`] to hand over any number of jobs that may
+    /// borrow what is outside; then waits for all of them. As [`std::thread::scope`], on
+    /// the threads of the pool.
+    ///
+    /// * **It blocks** until all jobs have ended, those included that they have spawned
+    ///   themselves. On a thread of the pool, that is in a job, it runs jobs of the scope
+    ///   that nobody has started, the newest first, and nothing else: so scopes may be
+    ///   nested to any depth, and a lock that is held across a scope cannot deadlock
+    ///   through the pool. While it has to wait, another thread runs in its place; see
+    ///   [`blocking`](crate::blocking). A thread from outside only waits.
+    /// * **Every job runs**, also if another one or `f` panics, and if the pool is shut
+    ///   down meanwhile, by [`shutdown_now`](Self::shutdown_now) too: they are parts of
+    ///   what has begun. On a pool that takes no more jobs they run here.
+    /// * [`is_cancelled`](crate::is_cancelled) says in them what it says of the job that
+    ///   the scope is in.
+    ///
+    /// For dividing work in two again and again, [`join`](crate::join) costs far less.
+    ///
+    /// # Panics
+    /// With the panic of `f`, or else with the first one of a job whose handle did not
+    /// give it to anybody by [`join`](crate::ScopedHandle::join); all jobs have ended
+    /// then. In a [fork](Self#fork) of the process, if a job runs on a thread that is not
+    /// there.
+    ///
+    /// ```
+    /// let pool = windlass::Pool::new()?;
+    /// let mut data = vec![1_u32; 100_000];
+    /// pool.scope(|s| {
+    ///     for chunk in data.chunks_mut(4096) {
+    ///         s.spawn(move || chunk.iter_mut().for_each(|n| *n += 1));
+    ///     }
+    /// });
+    /// assert!(data.iter().all(|&n| n == 2));
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    ///
+    /// Jobs may spawn jobs of the same scope:
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use windlass::{Pool, Scope};
+    ///
+    /// fn walk<'scope>(s: &'scope Scope<'scope, '_>, depth: u32, leaves: &'scope AtomicU32) {
+    ///     if depth == 0 {
+    ///         leaves.fetch_add(1, Ordering::Relaxed);
+    ///         return;
+    ///     }
+    ///     for _ in 0..2 {
+    ///         s.spawn(move || walk(s, depth - 1, leaves));
+    ///     }
+    /// }
+    ///
+    /// let pool = Pool::new()?;
+    /// let leaves = AtomicU32::new(0);
+    /// pool.scope(|s| walk(s, 5, &leaves));
+    /// assert_eq!(leaves.into_inner(), 32);
+    /// # Ok::<(), windlass::BuildError>(())
+    /// ```
+    pub fn scope<'env, F, R>(&self, f: F) -> R
+    where
+        F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+    {
+        self.entrance().scope(f)
     }
 
     fn entrance(&self) -> &Spawner {

@@ -13,9 +13,9 @@ use futures_core::stream::FusedStream;
 use windlass::{
     Broadcast, BuildError, CancelHandle, CurrentWorker, Exit, Exited, JoinError, JoinHandle,
     KeepAlive, MainLoop, Map, MapResults, MapStream, MessageStream, Parent, Pool, PoolBuilder,
-    Port, PostError, Progress, ProgressHandle, RecvError, RejectedJob, Remote, Shortfall, Shutdown,
-    SourceId, SpawnAsync, Spawner, StillRunning, ThreadState, TransformRead, TransformStream,
-    TrySpawnError, WhenFull, Worker, WorkerError,
+    Port, PostError, Progress, ProgressHandle, RecvError, RejectedJob, Remote, Scope, ScopedHandle,
+    ScopedMap, Shortfall, Shutdown, SourceId, SpawnAsync, Spawner, StillRunning, ThreadState,
+    TransformRead, TransformStream, TrySpawnError, WhenFull, Worker, WorkerError,
 };
 
 /// Fails to compile unless the type has all of the traits.
@@ -91,6 +91,13 @@ fn the_table_of_auto_traits_holds() {
     is!(ReadStream<std::fs::File>: Send, Unpin, FusedStream, std::fmt::Debug);
     is_not!(ReadStream<std::fs::File>: Clone, Iterator);
     is!(ReadStream<PinnedReader>: Send, Unpin);
+    // A scope is for its jobs to use, and its handles and maps may move into them.
+    is!(Scope<'static, 'static>: Send, Sync, std::fmt::Debug);
+    is_not!(Scope<'static, 'static>: Clone);
+    is!(ScopedHandle<'static, Cell<u32>>: Send, Sync, Unpin, std::fmt::Debug);
+    is_not!(ScopedHandle<'static, Rc<u32>>: Send, Sync);
+    is!(ScopedMap<'static, Numbers, fn(u32) -> Cell<u8>, Cell<u8>>: Send, Unpin, ExactSizeIterator, FusedIterator);
+    is_not!(ScopedMap<'static, Lent, fn(u8) -> u8, u8>: Send, ExactSizeIterator, Clone);
     is!(WhenFull: Copy, Eq, Default, std::fmt::Debug);
 
     is_not!(MainLoop: Send, Sync, Clone);

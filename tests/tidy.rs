@@ -37,9 +37,10 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// The only files with unsafe code.
-const UNSAFE: [&str; 16] = [
+const UNSAFE: [&str; 18] = [
     "src/buffer/reunion.rs",
     "src/job/cell.rs",
+    "src/job/children.rs",
     "src/job/ends.rs",
     "src/job/half.rs",
     "src/job/slot.rs",
@@ -48,6 +49,7 @@ const UNSAFE: [&str; 16] = [
     "src/magazine/model.rs",
     "src/parallel/install.rs",
     "src/parallel/results.rs",
+    "src/parallel/scope/core.rs",
     "src/port/queue.rs",
     "src/scheduler/half_models.rs",
     "src/scheduler/halves.rs",

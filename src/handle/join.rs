@@ -362,7 +362,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-fn into_result<T>(completion: Completion<T>) -> Result<T, JoinError> {
+pub(crate) fn into_result<T>(completion: Completion<T>) -> Result<T, JoinError> {
     match completion {
         Completion::Value(value) => Ok(value),
         Completion::Panic(payload) => Err(JoinError::panic(payload)),

@@ -9,5 +9,5 @@ mod cancel;
 mod join;
 
 pub use self::cancel::CancelHandle;
-pub(crate) use self::join::Help;
 pub use self::join::JoinHandle;
+pub(crate) use self::join::{Help, into_result};

@@ -72,6 +72,8 @@ pub(crate) struct Context(Option<RawCell>);
 // SAFETY: whoever uses it waits for it to be used, in the job that it names, and so the
 // job's claimer holds the cell; of the cell only the state word is touched.
 unsafe impl Send for Context {}
+// SAFETY: all that can be done with a shared one is to copy it.
+unsafe impl Sync for Context {}
 
 impl Context {
     #[inline(always)]
@@ -248,12 +250,13 @@ where
 }
 
 impl RawCell {
-    /// A new cell that holds `closure`, in the name of its two ends.
+    /// A new cell that holds `closure`, in the name of its two ends. Who hands those out
+    /// sees to it that what they may touch outlives them.
     #[inline]
     pub(super) fn new<F, T>(closure: F) -> Self
     where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
+        F: FnOnce() -> T + Send,
+        T: Send,
     {
         let block = magazine::put(Cell::<F, T> {
             header: Header {

@@ -37,6 +37,21 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    // SAFETY: they borrow nothing.
+    unsafe { new_scoped_cell(closure) }
+}
+
+/// As [`new_cell`], of what may borrow.
+///
+/// # Safety
+/// The closure has run or was dropped, and so has the outcome, before what they borrow
+/// ends; or they are leaked. (The ends themselves may outlive that.)
+#[inline]
+pub(super) unsafe fn new_scoped_cell<F, T>(closure: F) -> (CellJob, HandleEnd<T>)
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
     let cell = RawCell::new(closure);
     (
         CellJob { cell },
@@ -83,7 +98,20 @@ impl CellJob {
         }
     }
 
-    /// Lets go of a tombstone.
+    /// As [`CellJob::run`]; `None` if the job was claimed before. For jobs that are
+    /// never refused.
+    pub(super) fn run_unclaimed(self) -> Option<Result<(), PanicPayload>> {
+        // SAFETY: the slot's hold is this value's.
+        if !unsafe { self.cell.state() }.claim() {
+            self.let_go();
+            return None;
+        }
+        let cell = ManuallyDrop::new(self).cell;
+        // SAFETY: the claim above succeeded.
+        Some(unsafe { cell.run(Via::Slot) })
+    }
+
+    /// Lets go of a tombstone, or of a job that others can claim.
     pub(crate) fn let_go(self) {
         let cell = ManuallyDrop::new(self).cell;
         // SAFETY: the slot's hold is this value's.
@@ -355,7 +383,7 @@ impl<T> Drop for HandleEnd<T> {
     }
 }
 
-/// A third party's end of a cell: it may cancel the job, and no more.
+/// A third party's end of a cell: it may cancel the job, or, in a scope, claim it.
 pub(crate) struct CancelEnd {
     cell: RawCell,
 }
@@ -378,6 +406,23 @@ impl CancelEnd {
     pub(crate) fn is_resolved(&self) -> bool {
         // SAFETY: `cell` is this value's hold.
         unsafe { self.cell.state() }.look() != Look::Pending
+    }
+
+    /// Whether somebody has claimed the job, as far as can be seen.
+    pub(super) fn is_claimed(&self) -> bool {
+        // SAFETY: `cell` is this value's hold.
+        unsafe { self.cell.state() }.is_tombstone()
+    }
+
+    /// Runs the job here and now; `None` if it was claimed before. `Err` as in
+    /// [`CellJob::run`].
+    pub(super) fn run_unstarted(&self) -> Option<Result<(), PanicPayload>> {
+        // SAFETY: `cell` is this value's hold.
+        if !unsafe { self.cell.state() }.claim() {
+            return None;
+        }
+        // SAFETY: the claim above succeeded. With `Via::Other` this value's hold stays.
+        Some(unsafe { self.cell.run(Via::Other) })
     }
 
     /// Resolves the job as expired if it has not started; whether this call did.

@@ -7,6 +7,7 @@
 //! | [`ends`] | who holds a cell: the queue, the handle, third parties |
 //! | [`state`] | the cell's state word: every bit and every transition, in safe code |
 //! | [`half`] | the second half of a join, on its owner's stack |
+//! | [`children`] | the jobs of a scope, which may borrow, and their number |
 //!
 //! `cell.md` tells the cell's protocol to a newcomer and ends in a proof
 //! sketch; `models.rs` runs the real code under loom.
@@ -16,6 +17,7 @@
 //! of calling up.
 
 mod cell;
+mod children;
 mod ends;
 mod half;
 mod slot;
@@ -27,6 +29,7 @@ mod models;
 mod tests;
 
 pub(crate) use self::cell::Context;
+pub(crate) use self::children::{Child, Children};
 pub(crate) use self::ends::{
     CancelEnd, Completion, HandleEnd, current_end, is_asked_to_stop, new_cell,
 };

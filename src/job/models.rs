@@ -11,7 +11,9 @@ use std::task::{Poll, Wake, Waker};
 
 use loom::thread;
 
+use super::children::{Child, Children};
 use super::ends::{CellJob, Completion, HandleEnd, new_cell};
+use super::slot::Slot;
 use super::state::Reason;
 use crate::magazine::account;
 use crate::sync::block_until;
@@ -325,4 +327,109 @@ fn resolved_early_against_finish() {
             "a late result is dropped by its runner"
         );
     });
+}
+
+/// The owner of a scope, which waits by `wait`. `outside` gets two children and their
+/// slots, and gives what is to be looked at when the frame of the scope is gone.
+fn scope<R>(
+    wait: fn(&Children),
+    outside: impl Fn([Slot; 2], [Child<'static, Witness>; 2]) -> R + Send + Sync + 'static,
+    after: impl Fn(R) + Send + Sync + 'static,
+) {
+    model(move || {
+        let (captured, captures_dropped) = witness();
+        let (result, results_dropped) = witness();
+        let rest = Children::in_a_frame(|children| {
+            let [one, two] = [(); 2].map(|()| {
+                let (captured, result) = (captured.clone(), result.clone());
+                let spawned = children.spawn_static(move || {
+                    drop(captured);
+                    result
+                });
+                children.list(&spawned.1);
+                spawned
+            });
+            let rest = outside([one.0, two.0], [one.1, two.1]);
+            wait(children);
+            assert_eq!(captures_dropped.load(Ordering::SeqCst), 2);
+            assert!(children.take_panic().is_none());
+            rest
+        });
+        after(rest);
+        assert_eq!(results_dropped.load(Ordering::SeqCst), 2);
+        drop((captured, result));
+    });
+}
+
+fn parks(children: &Children) {
+    block_until(None, |waker| children.poll_over(waker));
+}
+
+fn claims(children: &Children) {
+    while children.run_newest(false) {}
+    parks(children);
+}
+
+/// Looks again although nobody has woken it.
+fn looks(children: &Children) {
+    let waker = idle_waker();
+    while children.poll_over(&waker).is_pending() {
+        thread::yield_now();
+    }
+}
+
+fn last_children_against(owner: fn(&Children)) {
+    scope(
+        owner,
+        |[one, two], children| {
+            drop(children);
+            [one, two].map(|slot| thread::spawn(move || assert!(slot.run().is_ok())))
+        },
+        |runners| runners.into_iter().for_each(|it| it.join().unwrap()),
+    );
+}
+
+#[test]
+fn a_scope_ends_after_the_last_child() {
+    last_children_against(parks);
+    last_children_against(looks);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn catches_a_child_that_takes_the_waker_when_it_is_counted_no_longer() {
+    mutant::set(Mutant::ChildEndsEarly);
+    last_children_against(looks);
+}
+
+#[test]
+fn the_owners_claim_against_start() {
+    scope(
+        claims,
+        |[one, two], children| {
+            drop(children);
+            thread::spawn(move || {
+                assert!(two.run().is_ok());
+                // Left to the scope.
+                drop(one);
+            })
+        },
+        |runner| runner.join().unwrap(),
+    );
+}
+
+#[test]
+fn a_childs_handle_against_start_and_the_owners_claim() {
+    scope(
+        claims,
+        |[one, two], [mut first, second]| {
+            drop(second);
+            let runner = thread::spawn(move || [one, two].map(Slot::run).map(Result::unwrap));
+            first.run_unstarted();
+            let ended = block_until(None, |waker| first.poll(waker));
+            assert!(matches!(ended, Some(Completion::Value(_))));
+            runner
+        },
+        |runner| drop(runner.join()),
+    );
 }

@@ -17,6 +17,7 @@
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::time::Instant;
 
+use super::children::ScopedJob;
 use super::ends::{CellJob, RefusedJob};
 use super::half::HalfPtr;
 use super::state::Reason;
@@ -103,6 +104,8 @@ enum Kind {
     Turn,
     /// A [`HalfJob`].
     Half,
+    /// A [`ScopedJob`], which begins with a [`CellJob`].
+    Scoped,
 }
 
 /// The kinds of job.
@@ -210,6 +213,16 @@ impl Work for HalfJob {
     }
 }
 
+impl Work for ScopedJob {
+    const KIND: Kind = Kind::Scoped;
+    const PLACE: Place = Place::None;
+
+    fn run(self) -> Result<(), PanicPayload> {
+        ScopedJob::run(self);
+        Ok(())
+    }
+}
+
 impl<W: Work> Work for Box<W> {
     // The other kinds are read from the space itself, not from a box.
     const KIND: Kind = {
@@ -266,6 +279,11 @@ impl Slot {
         Self::inline(HalfJob { half, seat })
     }
 
+    /// A child of a scope.
+    pub(super) fn scoped(job: ScopedJob) -> Self {
+        Self::inline(job)
+    }
+
     /// Runs the job. `Err` is a panic that no handle will see.
     #[inline]
     pub(crate) fn run(self) -> Result<(), PanicPayload> {
@@ -278,6 +296,11 @@ impl Slot {
     /// Whether it is a job, and not the turn of something else or a part of a job.
     pub(crate) fn is_job(&self) -> bool {
         matches!(self.vtable.kind, Kind::Detached | Kind::Handle)
+    }
+
+    /// Whether it is a part of a job that has begun, and so is never refused.
+    pub(crate) fn is_part(&self) -> bool {
+        matches!(self.vtable.kind, Kind::Half | Kind::Scoped)
     }
 
     /// Notes when the job was handed over, if there is room for it beside the
@@ -321,7 +344,7 @@ impl Slot {
     pub(crate) fn let_go(self) {
         if self.is_tombstone() {
             let slot = ManuallyDrop::new(self);
-            // SAFETY: tombstones are of the kind that begins with a `CellJob` and has
+            // SAFETY: tombstones are of the kinds that begin with a `CellJob` and have
             // nothing else to drop, and the slot is not used again.
             unsafe { slot.space.as_ptr().cast::<CellJob>().read() }.let_go();
         }
@@ -329,10 +352,10 @@ impl Slot {
 
     #[inline]
     fn cell_job(&self) -> Option<&CellJob> {
-        if self.vtable.kind != Kind::Handle {
+        if !matches!(self.vtable.kind, Kind::Handle | Kind::Scoped) {
             return None;
         }
-        // SAFETY: all of this kind begin with a `CellJob`, and are small enough
+        // SAFETY: all of these kinds begin with a `CellJob`, and are small enough
         // to lie in the space itself.
         Some(unsafe { &*self.space.as_ptr().cast::<CellJob>() })
     }
@@ -343,6 +366,8 @@ impl Slot {
             Kind::Detached => return Verdict::Untold(self),
             // Its job has begun, and goes on.
             Kind::Half => return Verdict::Told(self.run()),
+            // The same; it is left to its scope.
+            Kind::Scoped => return Verdict::Told(Ok(())),
             Kind::Handle | Kind::Turn => {}
         }
         let slot = ManuallyDrop::new(self);
@@ -368,7 +393,7 @@ impl Slot {
     pub(crate) fn claim_to_refuse(self, reason: Reason) -> Result<Victim, ()> {
         match self.vtable.kind {
             Kind::Detached => Ok(Victim::Untold(self)),
-            Kind::Turn | Kind::Half => Err(()),
+            Kind::Turn | Kind::Half | Kind::Scoped => Err(()),
             Kind::Handle => {
                 let slot = ManuallyDrop::new(self);
                 // SAFETY: of this kind is what begins with a `CellJob` and has nothing
@@ -453,3 +478,4 @@ const _: () = assert!(size_of::<CallJob>() <= size_of::<Space>());
 const _: () = assert!(size_of::<PunctualJob>() <= size_of::<Space>());
 const _: () = assert!(size_of::<TurnJob>() <= size_of::<Space>());
 const _: () = assert!(size_of::<HalfJob>() <= size_of::<Space>());
+const _: () = assert!(size_of::<ScopedJob>() <= size_of::<Space>());

@@ -83,7 +83,7 @@ fn run_task<F: FnOnce() -> R, R>(_: &Task<F, R>) -> unsafe fn(*mut ()) {
 
 /// Ends the process rather than the frame that it is in: another thread may be at work
 /// with what lies there.
-struct Stays;
+pub(super) struct Stays;
 
 impl Drop for Stays {
     fn drop(&mut self) {

@@ -38,20 +38,17 @@
 //! one. So there may be more places taken than there are for a moment, but never
 //! more jobs in the queues: the other one is out of them by then.
 //!
-//! A turn is nobody's victim. It goes back into the queues, behind the others. While
-//! a thread that is not the pool's has a turn in its hand, it is in no queue, and
-//! the threads might find a closed pool empty, and leave. `hands` keeps them: who
-//! reaches into the queues says so before, and the last thread that falls asleep
-//! asks *after* its look at the queues. If it saw them empty because of that hand,
-//! it sees the hand as well, or sees what the hand put back; then it sleeps, and is
-//! woken by the hand.
+//! A turn is nobody's victim, nor is a part of a job that has begun. It goes back into
+//! the queues, behind the others; meanwhile a [`Hand`] keeps the threads of a closed
+//! pool from leaving.
 
 use super::Scheduler;
+use super::closing::Hand;
 use crate::job::{Place, Reason, Slot, Victim};
 use crate::port::Room;
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::mutant::{Mutant, broken};
-use crate::sync::{Arc, AtomicUsize, Ordering, fence, spin_loop};
+use crate::sync::{Arc, AtomicUsize, Ordering, spin_loop};
 
 /// So many turns are put back at most for one job that is let in.
 const TURNS: usize = 64;
@@ -88,8 +85,6 @@ pub(crate) struct Bounds {
     when_full: WhenFull,
     /// Slots of jobs that were claimed elsewhere: wraps around below zero.
     dead: AtomicUsize,
-    /// Threads that may have a turn of the pool's in hand.
-    hands: AtomicUsize,
 }
 
 /// A place in the queues of a job with a handle. Dropping it gives it back.
@@ -101,7 +96,6 @@ impl Bounds {
             room: Room::new(capacity),
             when_full,
             dead: AtomicUsize::new(0),
-            hands: AtomicUsize::new(0),
         }
     }
 
@@ -130,12 +124,6 @@ impl Bounds {
                 }
             }
         }
-    }
-
-    /// Whether somebody may have a turn in hand.
-    pub(super) fn is_reached_into(&self) -> bool {
-        // Acquire: who sees the hand gone sees what it put back.
-        self.hands.load(Ordering::Acquire) != 0 && !broken(Mutant::HandUnseen)
     }
 
     /// Whether one more tombstone than there are so many keeps its place.
@@ -208,7 +196,7 @@ impl Scheduler {
     fn shed(&self, bounds: &Bounds) -> Result<Option<ThrownOut<'_>>, Reason> {
         let (mut turns, mut rounds) = (0, 0);
         while turns < TURNS && rounds < ROUNDS {
-            match self.take_oldest(bounds) {
+            match self.take_oldest() {
                 Found::Turn => turns += 1,
                 Found::Nothing => {
                     rounds += 1;
@@ -243,8 +231,8 @@ impl Scheduler {
     }
 
     /// Takes the oldest job out of the queues.
-    pub(super) fn take_oldest(&self, bounds: &Bounds) -> Found {
-        let _hand = Hand::reach_in(self, bounds);
+    pub(super) fn take_oldest(&self) -> Found {
+        let _hand = Hand::reach_in(self);
         let Some(slot) = self.steal_oldest() else {
             return Found::Nothing;
         };
@@ -307,32 +295,4 @@ pub(super) enum Found {
     Turn,
     Tombstone(Slot),
     Job(Slot),
-}
-
-/// Keeps the pool's threads from leaving while somebody has a turn in hand.
-struct Hand<'a> {
-    scheduler: &'a Scheduler,
-    bounds: &'a Bounds,
-}
-
-impl<'a> Hand<'a> {
-    fn reach_in(scheduler: &'a Scheduler, bounds: &'a Bounds) -> Self {
-        // Release, by the steal that follows: who sees its effect sees this.
-        bounds.hands.fetch_add(1, Ordering::AcqRel);
-        fence(Ordering::SeqCst);
-        Self { scheduler, bounds }
-    }
-}
-
-impl Drop for Hand<'_> {
-    fn drop(&mut self) {
-        self.bounds.hands.fetch_sub(1, Ordering::AcqRel);
-        // Partner: the fence in `PoolThread::sleep`. Either the last thread that
-        // falls asleep sees no hand, or this sees it asleep in a closed pool, and has
-        // it look again.
-        fence(Ordering::SeqCst);
-        if self.scheduler.is_closed() {
-            self.scheduler.wake_one();
-        }
-    }
 }

@@ -75,6 +75,7 @@ use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
+use self::closing::Hands;
 use self::idle::IdleWord;
 use self::lanes::Lanes;
 use self::orders::Orders;
@@ -121,6 +122,7 @@ pub(crate) struct Scheduler {
     orders: Orders,
     /// How many jobs may wait; `None` if nobody counts them.
     bounds: Option<Arc<Bounds>>,
+    hands: Hands,
     hooks: Hooks,
     counters: Counters,
     residents: Residents,
@@ -170,6 +172,7 @@ impl Scheduler {
             seats: Seats::new(),
             orders: Orders::new(),
             bounds: bounds.map(Arc::new),
+            hands: Hands::new(),
             hooks,
             counters: Counters::default(),
             residents: Residents::new(),

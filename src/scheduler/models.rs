@@ -28,6 +28,11 @@ pub(crate) fn model(threads: usize, program: impl Fn(&Arc<Scheduler>) + Send + S
     model_with_backlog(threads, |_| (), move |scheduler, ()| program(scheduler));
 }
 
+std::thread_local! {
+    /// How many preemptions the models of this test are to have, if not as many as ever.
+    pub(crate) static PREEMPTIONS: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
+}
+
 /// As [`model`], with jobs that are there before the threads are.
 fn model_with_backlog<B>(
     threads: usize,
@@ -50,6 +55,7 @@ pub(super) fn model_with_spares<B>(
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder
         .preemption_bound
+        .or(PREEMPTIONS.get())
         .or(Some(if all > 1 { 1 } else { 2 }));
     builder.max_branches = 10_000;
     builder.check(move || {
@@ -410,7 +416,7 @@ fn hand_against_the_end() {
     model_with_spares(1, 0, bounds, turn, |scheduler, turn| {
         let reaching = thread::spawn({
             let scheduler = Arc::clone(scheduler);
-            move || drop(scheduler.take_oldest(scheduler.bounds().unwrap()))
+            move || drop(scheduler.take_oldest())
         });
         scheduler.close();
         reaching.join().unwrap();

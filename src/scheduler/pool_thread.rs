@@ -149,7 +149,7 @@ impl PoolThread {
 
     #[inline(always)]
     fn run_uncounted(&self, slot: Slot) {
-        if self.scheduler.is_discarding() {
+        if self.scheduler.is_discarding() && !slot.is_part() {
             self.scheduler.refuse(slot, Reason::Cancelled);
             return;
         }

@@ -41,7 +41,7 @@ impl Scheduler {
     #[inline(always)]
     fn submit_as_it_is(&self, slot: Slot) -> Result<bool, Slot> {
         match current::of(self) {
-            Some(_) if self.is_discarding() => Err(slot),
+            Some(_) if self.is_discarding() && !slot.is_part() => Err(slot),
             Some(thread) => {
                 thread.queues.lifo.push(slot);
                 Ok(self.notice())

@@ -73,6 +73,9 @@ pub(crate) enum Mutant {
     LatePlaceKept,
     /// A thief sets DONE before it takes the waiter out of the half.
     HalfDoneEarly,
+    /// A child of a scope is counted no longer before it has taken out what wakes the
+    /// scope.
+    ChildEndsEarly,
     /// An owner takes a shown half back without asking whether it is still there.
     HalfTakenTwice,
     /// A thief does not say that it has taken something from a shelf.
