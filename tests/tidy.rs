@@ -37,12 +37,13 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// The only files with unsafe code.
-const UNSAFE: [&str; 18] = [
+const UNSAFE: [&str; 19] = [
     "src/buffer/reunion.rs",
     "src/job/cell.rs",
     "src/job/children.rs",
     "src/job/ends.rs",
     "src/job/half.rs",
+    "src/job/party.rs",
     "src/job/slot.rs",
     "src/magazine/cache.rs",
     "src/magazine/mod.rs",

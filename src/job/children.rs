@@ -38,7 +38,8 @@ use std::ptr::NonNull;
 use std::task::{Poll, Waker};
 
 use super::cell::Context;
-use super::ends::{CancelEnd, CellJob, Completion, HandleEnd, new_scoped_cell};
+use super::ends::{CellJob, Completion, HandleEnd, new_scoped_cell};
+use super::party::CancelEnd;
 use super::slot::Slot;
 use super::state::Reason;
 use crate::metrics::{self, Event};

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`slot`] | what the queues hold: 64 bytes, a closure inline or one end of a cell |
 //! | [`cell`] | closure first, outcome afterwards: the block that `spawn` shares with its handle |
-//! | [`ends`] | who holds a cell: the queue, the handle, third parties |
+//! | [`ends`] | who holds a cell: the queue and the handle |
+//! | [`party`] | and third parties, which may cancel |
 //! | [`state`] | the cell's state word: every bit and every transition, in safe code |
 //! | [`half`] | the second half of a join, on its owner's stack |
 //! | [`children`] | the jobs of a scope, which may borrow, and their number |
@@ -20,6 +21,7 @@ mod cell;
 mod children;
 mod ends;
 mod half;
+mod party;
 mod slot;
 mod state;
 
@@ -30,9 +32,8 @@ mod tests;
 
 pub(crate) use self::cell::Context;
 pub(crate) use self::children::{Child, Children};
-pub(crate) use self::ends::{
-    CancelEnd, Completion, HandleEnd, current_end, is_asked_to_stop, new_cell,
-};
+pub(crate) use self::ends::{Completion, HandleEnd, new_cell};
 pub(crate) use self::half::{Bottom, Half, HalfPtr};
+pub(crate) use self::party::{CancelEnd, current_end, is_asked_to_stop};
 pub(crate) use self::slot::{Place, Slot, Turn, Verdict, Victim};
 pub(crate) use self::state::Reason;
