@@ -149,7 +149,7 @@ where
                 });
             }
         }
-        self.flight.wait()
+        self.flight.wait(self.is_here())
     }
 
     /// Runs the held item on this thread, one of the pool, as a job that never was in

@@ -16,58 +16,62 @@ use crate::util::discard;
 /// Jobs on the way. **Dropping it** cancels them, the newest first: the oldest run, and
 /// a thread that is let go of would start one of the others. What the `Drop` of a
 /// result panics with is discarded, as the next one has to be dropped too.
-pub(super) struct Flight<T>(Order<T>);
+pub(super) struct Flight<T> {
+    order: Order<T>,
+    /// What was learnt from waiting.
+    pace: Pace,
+}
 
 enum Order<T> {
-    /// As the items came; and what was learnt from waiting for them.
-    Input(VecDeque<JoinHandle<T>>, Pace),
+    /// As the items came.
+    Input(VecDeque<JoinHandle<T>>),
     /// As the jobs end.
     End(JobSet<T>),
 }
 
 impl<T> Flight<T> {
     pub(super) fn in_order() -> Self {
-        Self(Order::Input(VecDeque::new(), Pace::default()))
+        Self {
+            order: Order::Input(VecDeque::new()),
+            pace: Pace::default(),
+        }
     }
 
     /// The default look-ahead in a pool of that many threads.
     pub(super) fn look_ahead(&self, threads: usize) -> usize {
-        match &self.0 {
-            Order::Input(_, pace) => pace.look_ahead(threads),
-            Order::End(_) => Pace::default().look_ahead(threads),
-        }
+        self.pace.look_ahead(threads)
     }
 }
 
 impl<T: Send + 'static> Flight<T> {
     /// From here on results come as the jobs end.
     pub(super) fn set_unordered(&mut self, pool: &Spawner) {
-        if let Order::Input(handles, _) = &mut self.0 {
+        if let Order::Input(handles) = &mut self.order {
             let mut set = JobSet::new(pool);
             handles.drain(..).for_each(|handle| set.adopt(handle));
-            self.0 = Order::End(set);
+            self.order = Order::End(set);
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        match &self.0 {
-            Order::Input(handles, _) => handles.len(),
+        match &self.order {
+            Order::Input(handles) => handles.len(),
             Order::End(set) => set.len(),
         }
     }
 
     pub(super) fn push(&mut self, handle: JoinHandle<T>) {
         let handle = handle.cancel_on_drop();
-        match &mut self.0 {
-            Order::Input(handles, _) => handles.push_back(handle),
+        match &mut self.order {
+            Order::Input(handles) => handles.push_back(handle),
             Order::End(set) => set.adopt(handle),
         }
     }
 
     /// The next result if it is there.
     pub(super) fn try_next(&mut self) -> Option<Result<T, JoinError>> {
-        match &mut self.0 {
-            Order::Input(handles, _) => {
+        match &mut self.order {
+            Order::Input(handles) => {
                 let result = handles.front_mut()?.try_join()?;
                 handles.pop_front();
                 Some(result)
@@ -76,34 +80,35 @@ impl<T: Send + 'static> Flight<T> {
         }
     }
 
-    /// Waits for the next result; `None` if nothing is on the way.
-    pub(super) fn wait(&mut self) -> Option<Result<T, JoinError>> {
-        match &mut self.0 {
-            Order::Input(handles, pace) => {
+    /// Waits for the next result; `None` if nothing is on the way. `is_here` says whether
+    /// this thread is one of the pool, and may run what it waits for.
+    pub(super) fn wait(&mut self, is_here: bool) -> Option<Result<T, JoinError>> {
+        match &mut self.order {
+            Order::Input(handles) => {
                 let oldest = handles.front()?;
-                // One that is of this thread's own pool may be run here.
-                if !oldest.is_here() && !oldest.is_finished() {
-                    pace.wait(handles);
+                if !is_here && !oldest.is_finished() {
+                    self.pace.wait(handles);
                 }
                 Some(handles.pop_front()?.join())
             }
-            Order::End(set) => set.join_next(),
+            Order::End(set) if is_here => set.join_next(),
+            Order::End(set) => set.try_join_next().or_else(|| self.pace.wait_any(set)),
         }
     }
 
     /// Runs the oldest job on this thread, one of its pool, if nobody has started it
     /// and results come in the order of the items; whether it did.
     pub(super) fn run_oldest(&mut self) -> bool {
-        match &mut self.0 {
-            Order::Input(handles, _) => handles.front_mut().is_some_and(JoinHandle::run_unstarted),
+        match &mut self.order {
+            Order::Input(handles) => handles.front_mut().is_some_and(JoinHandle::run_unstarted),
             Order::End(_) => false,
         }
     }
 
     /// As [`Flight::wait`], for a task.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
-        match &mut self.0 {
-            Order::Input(handles, _) => {
+        match &mut self.order {
+            Order::Input(handles) => {
                 let Some(oldest) = handles.front_mut() else {
                     return Poll::Ready(None);
                 };
@@ -118,8 +123,8 @@ impl<T: Send + 'static> Flight<T> {
 
 impl<T> Drop for Flight<T> {
     fn drop(&mut self) {
-        match &mut self.0 {
-            Order::Input(handles, _) => {
+        match &mut self.order {
+            Order::Input(handles) => {
                 while let Some(handle) = handles.pop_back() {
                     discard(handle);
                 }

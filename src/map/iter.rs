@@ -82,7 +82,7 @@ pub struct Map<I: Iterator, F, T> {
 
 impl<I: Iterator, F, T> Map<I, F, T> {
     /// How many items may be on the way: pulled from the source, and not given out as
-    /// a result. Default: two for each thread of the pool; in order, more than that
+    /// a result. Default: two for each thread of the pool; more than that
     /// while `next` waits for less than 0.1 ms at a time, which is hardly worth waking
     /// it up for: up to 64 for each thread.
     ///

@@ -37,6 +37,8 @@
 //! Only waits teach: who takes results more slowly than they come goes no further
 //! ahead. Longer waits bring it back, and one of 2 ms is given up for the oldest
 //! result: an item may take for ever, and what came before it is to be had.
+//! With `unordered` every wait is for the next job that ends, and only the default
+//! look-ahead grows: several have ended then when this thread is awake.
 //! A thread of the pool waits for the oldest at once, which it may run itself, and so
 //! does a stream, which has no clock.
 //!

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::error::JoinError;
 use crate::handle::JoinHandle;
+use crate::job_set::JobSet;
 
 /// The default look-ahead, for each thread of the pool.
 const AHEAD: usize = 2;
@@ -49,6 +51,19 @@ impl Pace {
         let deadline = (at > 0).then(|| begin + LIMIT);
         let has_ended = handle.wait_until_ended(deadline);
         self.learn(at, has_ended.then(|| begin.elapsed()));
+    }
+
+    /// Waits for whichever of the jobs ends next. Where the order does not matter, more of
+    /// them on the way is all it takes for several to end until this thread is awake.
+    pub(super) fn wait_any<T: Send + 'static>(
+        &mut self,
+        set: &mut JobSet<T>,
+    ) -> Option<Result<T, JoinError>> {
+        let at = self.stride.min(set.len() / 4 * 3);
+        let begin = Instant::now();
+        let result = set.join_next();
+        self.learn(at, Some(begin.elapsed()));
+        result
     }
 
     /// A wait for that job took so long, or was given up.

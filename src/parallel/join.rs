@@ -16,8 +16,10 @@ use crate::spawner::Spawner;
 ///   parts of it, never another job: so a lock that is held across a join cannot
 ///   deadlock through the pool. While it waits for long, another thread runs in its
 ///   place; see [`blocking`](crate::blocking).
-/// * **Nothing is allocated**, and `a` should be the half that is begun first: the
-///   oldest joins' second halves are the ones that others take.
+/// * **`a` is begun first**, and it is second halves that others take, the oldest first. So
+///   in a tree that was built from below, as nested boxes are, begin with the last child:
+///   memory is then read in one direction.
+/// * **Nothing is allocated.**
 /// * [`is_cancelled`](crate::is_cancelled) says of both what it says of the job.
 ///
 /// # Panics
