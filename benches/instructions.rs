@@ -47,6 +47,8 @@ const SCENARIOS: &[Scenario] = &[
     ("spawn_cancel", spawn_cancel),
     ("nested_execute", nested_execute),
     ("nested_join", nested_join),
+    ("fork_join", fork_join),
+    ("scope_spawn", scope_spawn),
     ("on_complete", on_complete),
     ("post", post),
     ("post_and_answer", post_and_answer),
@@ -123,6 +125,38 @@ fn nested_join(n: usize) {
     let sum = pool.spawn(move || {
         let one = |i| spawner.spawn(move || i).join().unwrap();
         (0..n).map(one).sum::<usize>()
+    });
+    drop(open);
+    assert_eq!(sum.join().unwrap(), n * (n - 1) / 2);
+}
+
+/// A tree of joins, as many as there are operations, less one.
+fn fork_join(n: usize) {
+    fn leaves(n: usize) -> usize {
+        if n == 1 {
+            return std::hint::black_box(1);
+        }
+        let (left, right) = windlass::join(|| leaves(n / 2), || leaves(n - n / 2));
+        left + right
+    }
+    let (pool, open) = held();
+    let sum = pool.spawn(move || leaves(n));
+    drop(open);
+    assert_eq!(sum.join().unwrap(), n);
+}
+
+fn scope_spawn(n: usize) {
+    let (pool, open) = held();
+    let spawner = pool.spawner();
+    let sum = pool.spawn(move || {
+        let sum = std::sync::atomic::AtomicUsize::new(0);
+        spawner.scope(|s| {
+            for i in 0..n {
+                let sum = &sum;
+                s.spawn(move || sum.fetch_add(i, std::sync::atomic::Ordering::Relaxed));
+            }
+        });
+        sum.into_inner()
     });
     drop(open);
     assert_eq!(sum.join().unwrap(), n * (n - 1) / 2);

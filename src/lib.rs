@@ -112,7 +112,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The sixth rung: pour items through the pool
+//! # The sixth rung: split one job over the cores
+//! [`join`] runs two closures, on two threads if another one has nothing to do, and costs
+//! two nanoseconds if none has; [`join_all`] is for more. [`par_map`], [`par_reduce`] and
+//! [`par_chunks_mut`] work through slices, and [`Pool::scope`] is
+//! [`std::thread::scope`] on the pool. All of it borrows.
+//!
+//! ```
+//! let pool = windlass::Pool::new()?;
+//! let words = ["heave", "away", "haul"];
+//! let lengths = pool.par_map(&words, |word| word.len());
+//! let (longest, total) = pool.join(|| lengths.iter().max(), || lengths.iter().sum::<usize>());
+//! assert_eq!((longest, total), (Some(&5), 13));
+//! # Ok::<(), windlass::BuildError>(())
+//! ```
+//!
+//! And pour items through the pool:
 //! [`Pool::map`] is `Iterator::map` on all cores: results in order or as they come,
 //! the source pulled no further ahead than it may be. [`Pool::map_stream`] is the same
 //! for async code, and [`Pool::transform_read`] is for the blocks of a reader.

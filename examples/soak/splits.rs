@@ -1,4 +1,5 @@
-//! Joins inside jobs: trees of them, in which halves compute, wait, spawn and panic.
+//! Joins and scopes inside jobs: trees of them, in which leaves compute, wait, spawn and
+//! panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -50,6 +51,7 @@ fn leaves(random: &mut Random, depth: u64) -> Expected {
         let panics = matches!(random.below(40), 0);
         return Expected { count: 1, panics };
     }
+    random.percent(20);
     let (mut left, mut right) = (random.fork(), random.fork());
     let (left, right) = (leaves(&mut left, depth - 1), leaves(&mut right, depth - 1));
     Expected {
@@ -74,9 +76,16 @@ fn tree(random: &mut Random, depth: u64, begun: &AtomicU32, scene: &Arc<Scene>) 
         }
         return;
     }
+    let is_scope = random.percent(20);
     let (mut left, mut right) = (random.fork(), random.fork());
-    join(
-        || tree(&mut left, depth - 1, begun, scene),
-        || tree(&mut right, depth - 1, begun, scene),
-    );
+    let left = || tree(&mut left, depth - 1, begun, scene);
+    let right = || tree(&mut right, depth - 1, begun, scene);
+    if is_scope {
+        scene.spawner.scope(|s| {
+            s.spawn(left);
+            s.spawn(right);
+        });
+    } else {
+        join(left, right);
+    }
 }
