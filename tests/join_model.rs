@@ -141,7 +141,20 @@ proptest! {
                     let job = pool.spawn(move || caught(|| on_the_pool(&program, &begun)));
                     assert_eq!(job.join().unwrap(), expected, "on {threads} threads");
                 }
-                assert_eq!(parallel.load(Ordering::Relaxed), 3 * serial.into_inner());
+                let serial = serial.into_inner();
+                assert_eq!(parallel.swap(0, Ordering::Relaxed), 3 * serial);
+
+                // Cancelled, it does not begin, or goes on to its end.
+                let begun = parallel.clone();
+                let program = program.clone();
+                let job = pool.spawn(move || caught(|| on_the_pool(&program, &begun)));
+                let cancelled = job.cancel();
+                match job.join() {
+                    Ok(result) => assert_eq!((cancelled, result), (false, expected)),
+                    Err(error) => assert!(cancelled && error.is_cancelled()),
+                }
+                let begun = if cancelled { 0 } else { serial };
+                assert_eq!(parallel.load(Ordering::Relaxed), begun);
             }
         });
     }
