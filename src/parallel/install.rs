@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 
 use crate::job::{Context, Slot, new_cell};
 use crate::spawner::Spawner;
-use crate::util::{PanicPayload, catch};
+use crate::util::{PanicPayload, Stays, catch};
 
 /// Runs `f` on a thread of the pool and waits for it; here, if this is one, and if the
 /// pool takes no more jobs. `f` takes no place in a queue that has a bound: its caller
@@ -79,14 +79,4 @@ fn run_task<F: FnOnce() -> R, R>(_: &Task<F, R>) -> unsafe fn(*mut ()) {
         }
     }
     run::<F, R>
-}
-
-/// Ends the process rather than the frame that it is in: another thread may be at work
-/// with what lies there.
-pub(super) struct Stays;
-
-impl Drop for Stays {
-    fn drop(&mut self) {
-        std::process::abort();
-    }
 }

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::mem;
 use std::panic::resume_unwind;
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::job::{Bottom, Half, HalfPtr, Slot};
 use crate::sync::absence::absent;
 use crate::sync::mutant::{Mutant, broken};
 use crate::sync::{Arc, Ordering, fence, spin_loop, thread, thread_local};
-use crate::util::{PanicPayload, catch, discard};
+use crate::util::{PanicPayload, Stays, catch, discard};
 
 /// For how long a thread looks for a half's result (and for what its thief shows) before
 /// it parks. About one in a thousand waits is longer than this, in a tree of small
@@ -226,8 +227,10 @@ impl PoolThread {
         let halves = &self.halves;
         let number = halves.shown.get() - 1;
         let is_back = self.shelf.take_back(number, top);
+        let stays = Stays;
         // It is on the stack still: what joins meanwhile lies above it.
         let is_lost = !is_back && !self.wait_for(top);
+        mem::forget(stays);
         halves.top.set(older);
         halves.last_shown.set(older);
         halves.shown.set(number);
@@ -247,6 +250,7 @@ impl PoolThread {
     #[inline(never)]
     fn show(&self) {
         let (halves, shelf) = (&self.halves, &self.shelf);
+        let stays = Stays;
         halves.renew_credit(shelf.was_taken(), self.stats.job());
         loop {
             let mut is_out = !shelf.is_empty();
@@ -272,9 +276,10 @@ impl PoolThread {
                 self.scheduler.notice_after_fence();
             }
             if is_settled {
-                return;
+                break;
             }
         }
+        mem::forget(stays);
     }
 
     /// Waits until a half has run that another thread has taken. Meanwhile this one runs

@@ -3,4 +3,4 @@
 pub(crate) mod limits;
 mod panic;
 
-pub(crate) use self::panic::{PanicPayload, catch, discard, payload_message};
+pub(crate) use self::panic::{PanicPayload, Stays, catch, discard, payload_message};

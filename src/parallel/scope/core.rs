@@ -14,11 +14,10 @@ use std::panic::resume_unwind;
 
 use super::ScopedHandle;
 use crate::job::{Children, Context};
-use crate::parallel::install::Stays;
 use crate::scheduler::count_claimed;
 use crate::spawner::Spawner;
 use crate::sync::{AtomicBool, Ordering, block_until, spin_for};
-use crate::util::{catch, discard};
+use crate::util::{Stays, catch, discard};
 
 /// What a scope, its handles and its maps share.
 pub(super) struct Core<'scope> {
