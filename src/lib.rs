@@ -141,6 +141,11 @@
 //! # Ok::<(), windlass::BuildError>(())
 //! ```
 //!
+//! # The seventh rung: where a crash cannot hurt
+//! With the feature `process`, on unix: the module `process` runs jobs in processes of
+//! their own. They can be killed, when their time is over, when they are cancelled or
+//! when they have too much memory; and a crash of theirs is an error of one job.
+//!
 //! # What is promised
 //! * **The main loop never blocks.** The calls that wait are few and named:
 //!   `join`, `scope`, `recv`, `wait` and their like with a time limit, iterating over
@@ -194,6 +199,8 @@ mod pool_map;
 mod pool_parallel;
 mod port;
 mod priority;
+#[cfg(all(unix, feature = "process"))]
+pub mod process;
 mod progress;
 mod scheduler;
 mod spawn_async;

@@ -62,7 +62,7 @@ impl Spawner {
             return self.spawn_bounded(f);
         }
         let (job, end) = new_cell(f);
-        self.submit(Slot::with_handle(job), end)
+        self.submit_slot(Slot::with_handle(job), end)
     }
 
     /// As [`Spawner::spawn`], in a pool whose queue has a bound.
@@ -100,7 +100,7 @@ impl Spawner {
         });
         let slot = Slot::with_handle(job);
         let Some(reason) = refused else {
-            return self.submit(slot, end);
+            return self.submit_slot(slot, end);
         };
         self.refuse(slot, reason);
         self.handle(end, false)
@@ -118,7 +118,7 @@ impl Spawner {
 
     /// Hands a job over, and makes the handle of it.
     #[inline]
-    pub(crate) fn submit<T>(&self, slot: Slot, end: HandleEnd<T>) -> JoinHandle<T> {
+    pub(crate) fn submit_slot<T>(&self, slot: Slot, end: HandleEnd<T>) -> JoinHandle<T> {
         let woke = self.scheduler.submit(slot).unwrap_or_else(|slot| {
             self.scheduler.left(&slot);
             self.refuse(slot, self.scheduler.why_refused());

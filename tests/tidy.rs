@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from rows above its own.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["sync", "util"],
     &["sys", "error", "metrics", "environment", "magazine"],
     &[
@@ -33,6 +33,7 @@ const LAYERS: [&[&str]; 11] = [
     &["progress", "job_set"],
     &["pool", "map"],
     &["builder", "pool_bounds", "pool_map", "pool_parallel"],
+    &["process"],
     &["lib"],
 ];
 

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+#[cfg(all(unix, feature = "process"))]
+use super::{Crash, How, KillReason, ProcessEnd};
 use crate::sync::Mutex;
 use crate::util::{PanicPayload, payload_message};
 
@@ -31,10 +33,18 @@ enum Repr {
     Rejected,
     Forked,
     Deadlock,
+    /// The job was to run in a process of its own.
+    #[cfg(all(unix, feature = "process"))]
+    Process(Box<ProcessEnd>),
 }
 
 impl JoinError {
     pub(crate) fn panic(payload: PanicPayload) -> Self {
+        #[cfg(all(unix, feature = "process"))]
+        let payload = match payload.downcast::<ProcessEnd>() {
+            Ok(end) => return Self(Repr::Process(end)),
+            Err(payload) => payload,
+        };
         Self(Repr::Panic(Mutex::new(payload)))
     }
 
@@ -74,9 +84,15 @@ impl JoinError {
     }
 
     /// Whether the job was cancelled before it started: by its handle, or by
-    /// [`Pool::shutdown_now`](crate::Pool::shutdown_now).
+    /// [`Pool::shutdown_now`](crate::Pool::shutdown_now). Also true of a job whose
+    /// process was killed because of that.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
+        #[cfg(all(unix, feature = "process"))]
+        if let Repr::Process(end) = &self.0 {
+            return matches!(end.how, How::Withdrawn)
+                || end.killed() == Some(KillReason::Cancelled);
+        }
         matches!(self.0, Repr::Cancelled)
     }
 
@@ -110,9 +126,14 @@ impl JoinError {
     }
 
     /// Whether the job ran for longer than its
-    /// [`timeout`](crate::JobBuilder::timeout). It may still run.
+    /// [`timeout`](crate::JobBuilder::timeout). It may still run (but not if it ran in a
+    /// process of its own, which was killed).
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
+        #[cfg(all(unix, feature = "process"))]
+        if let Repr::Process(end) = &self.0 {
+            return end.killed() == Some(KillReason::Timeout);
+        }
         matches!(self.0, Repr::TimedOut)
     }
 
@@ -123,6 +144,74 @@ impl JoinError {
     #[must_use]
     pub fn is_forked(&self) -> bool {
         matches!(self.0, Repr::Forked)
+    }
+
+    /// Whether the job's process was killed by its pool with the job in it; see
+    /// [`killed`](Self::killed).
+    #[cfg(all(unix, feature = "process"))]
+    #[must_use]
+    pub fn is_killed(&self) -> bool {
+        self.killed().is_some()
+    }
+
+    /// Why the job's process was killed by its pool, if it was.
+    #[cfg(all(unix, feature = "process"))]
+    #[must_use]
+    pub fn killed(&self) -> Option<KillReason> {
+        self.process_end()?.killed()
+    }
+
+    /// Whether the job's process died while it ran the job; see
+    /// [`crash`](Self::crash).
+    #[cfg(all(unix, feature = "process"))]
+    #[must_use]
+    pub fn is_crashed(&self) -> bool {
+        self.crash().is_some()
+    }
+
+    /// How the job's process died, if it did.
+    #[cfg(all(unix, feature = "process"))]
+    #[must_use]
+    pub fn crash(&self) -> Option<&Crash> {
+        match &self.process_end()?.how {
+            How::Crashed(crash) => Some(crash),
+            _ => None,
+        }
+    }
+
+    /// Whether the job got lost on the way to its process or back: its argument or its
+    /// result could not be written or read, or was too long, or the process answered
+    /// with what is no answer. The message says which, and whether it may have run.
+    #[cfg(all(unix, feature = "process"))]
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.process_end()
+            .is_some_and(|end| matches!(end.how, How::Lost(_)))
+    }
+
+    /// Whether there was no process to run the job: too many had died at their start,
+    /// one after another. The job has not run.
+    #[cfg(all(unix, feature = "process"))]
+    #[must_use]
+    pub fn is_start_failed(&self) -> bool {
+        self.process_end()
+            .is_some_and(|end| matches!(end.how, How::StartFailed(_)))
+    }
+
+    /// What the job's process had written to stdout and stderr when it crashed or was
+    /// killed, if that was [collected](crate::process::Output::Collect).
+    #[cfg(all(unix, feature = "process"))]
+    #[must_use]
+    pub fn output(&self) -> Option<&str> {
+        self.process_end()?.output.as_deref()
+    }
+
+    #[cfg(all(unix, feature = "process"))]
+    fn process_end(&self) -> Option<&ProcessEnd> {
+        match &self.0 {
+            Repr::Process(end) => Some(end),
+            _ => None,
+        }
     }
 
     /// What the job's panic carried, to be raised again with
@@ -167,6 +256,8 @@ impl fmt::Display for JoinError {
                 "the job cannot start before the one that waits for it has ended: \
                  both are of one serial view",
             ),
+            #[cfg(all(unix, feature = "process"))]
+            Repr::Process(end) => write!(f, "{end}"),
         }
     }
 }

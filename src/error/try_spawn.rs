@@ -53,6 +53,12 @@ impl<F> TrySpawnError<F> {
         self.why == Why::Closed
     }
 
+    /// The same with something else in the closure's place.
+    #[cfg(all(unix, feature = "process"))]
+    pub(crate) fn map<G>(self, f: impl FnOnce(F) -> G) -> TrySpawnError<G> {
+        TrySpawnError::new(self.why, f(self.closure.into_inner()))
+    }
+
     /// The closure. Dropping the error drops it.
     pub fn into_inner(self) -> F {
         self.closure.into_inner()

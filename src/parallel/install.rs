@@ -33,7 +33,7 @@ pub(crate) fn install<R: Send>(spawner: &Spawner, f: impl FnOnce() -> R + Send) 
         // touch the task meanwhile; a job runs once.
         unsafe { run(task) }
     });
-    let handle = spawner.submit(Slot::call(job), end);
+    let handle = spawner.submit_slot(Slot::call(job), end);
     // An error is a job that was refused: it has not run, and never will.
     let _ = handle.join();
     std::mem::forget(stays);

@@ -7,6 +7,8 @@
 #[cfg(unix)]
 pub(crate) mod forks;
 pub(crate) mod gate;
+#[cfg(all(unix, feature = "process"))]
+pub(crate) mod tasks;
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -262,7 +264,8 @@ pub(crate) fn child(test: &str, wrapper: &[&str]) -> Command {
         }
     };
     command
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .args([test, "--exact", "--include-ignored"])
+        .args(["--nocapture", "--test-threads=1"])
         .env(CHILD, test)
         .env_remove("WINDLASS_NUM_THREADS");
     command
@@ -292,4 +295,28 @@ pub(crate) fn pool_that_counts_rejects(threads: usize) -> (Pool, Arc<AtomicUsize
         .build()
         .unwrap();
     (pool, rejected)
+}
+
+/// A folder that is there as long as the value is.
+pub(crate) struct Scratch(std::path::PathBuf);
+
+/// An empty folder of this process's own; `name` is one that no other test has.
+pub(crate) fn scratch(name: &str) -> Scratch {
+    let name = format!("windlass-{name}-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    Scratch(folder)
+}
+
+impl Scratch {
+    /// Where a file of that name is, or would be.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().into()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

@@ -1,0 +1,332 @@
+//! A child process, as its parent sees it: started, greeted, talked to, ended.
+
+use std::fs::File;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{self, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::frame::{self, Filled, Hello, Inbox, Kind, VERSION, Welcome};
+use super::payload::Memory;
+use super::pipes::Pipes;
+use super::program::Program;
+use super::serve::{MARK, mark_of};
+use crate::sync::thread;
+use crate::sys::fork::Generation;
+
+/// A child that was told that it may go is given so long to end by itself.
+const PARTING: Duration = Duration::from_millis(100);
+
+/// A child that was idle for less than this is not asked whether it is alive.
+const BRIEF: Duration = Duration::from_micros(200);
+
+/// A child process. **Dropping it** kills it, and waits until it is gone.
+pub(super) struct Child {
+    process: process::Child,
+    pub(super) socket: UnixStream,
+    pub(super) inbox: Inbox,
+    pub(super) memory: Memory,
+    pub(super) pipes: Pipes,
+    /// Where its size is read, if it has a limit.
+    statm: Option<File>,
+    /// How many jobs it has run.
+    pub(super) jobs: u64,
+    pub(super) is_greeted: bool,
+    started: Instant,
+    /// When it had ended its last job, or was started.
+    pub(super) idle_since: Instant,
+    /// The process whose child it is.
+    made_in: Generation,
+}
+
+/// How far the greeting has come.
+pub(super) enum Greeting {
+    Done,
+    /// Somebody does not want to wait for it; it goes on.
+    Interrupted,
+    Failed(String),
+}
+
+impl Child {
+    /// Starts one, and does not wait for it.
+    pub(super) fn start(program: &Program, max_payload: u64, is_limited: bool) -> io::Result<Self> {
+        let (socket, its_end) = UnixStream::pair()?;
+        socket.set_nonblocking(true)?;
+        let memory = Memory::share()?;
+        let mut command = Command::new(&program.path);
+        command.args(&program.args);
+        command.envs(program.env.iter().map(|(key, value)| (key, value)));
+        command.env(MARK, mark_of(&its_end)?.unwrap_or_default());
+        command.stdin(Stdio::from(OwnedFd::from(its_end)));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn()?;
+        // The child's end of the socket goes with it.
+        drop(command);
+        let stdout = process.stdout.take().map(OwnedFd::from);
+        let stderr = process.stderr.take().map(OwnedFd::from);
+        let mut child = Self {
+            inbox: Inbox::new(memory.most_in_frame(max_payload)),
+            // From here on the process is looked after.
+            pipes: Pipes::new(None, None)?,
+            statm: None,
+            jobs: 0,
+            is_greeted: false,
+            started: Instant::now(),
+            idle_since: Instant::now(),
+            made_in: Generation::current(),
+            process,
+            socket,
+            memory,
+        };
+        child.pipes = Pipes::new(stdout, stderr)?;
+        if is_limited {
+            child.statm = open_statm(child.pid());
+        }
+        child.welcome(max_payload)?;
+        Ok(child)
+    }
+
+    fn welcome(&self, max_payload: u64) -> io::Result<()> {
+        let welcome = Welcome {
+            version: VERSION,
+            parent: process::id(),
+            max_payload,
+        };
+        let frame = frame::small(Kind::Welcome, 0, &welcome.write());
+        match send_with(&self.socket, &frame, self.memory.file()) {
+            // It is dead already, which the greeting finds.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            sent => sent,
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits for its hello, until `stop`.
+    pub(super) fn greet(
+        &mut self,
+        hash: u64,
+        limit: Duration,
+        stop: impl Fn() -> bool,
+    ) -> Greeting {
+        let mut stderr = Vec::new();
+        let failed = loop {
+            let is_closed = match self.inbox.fill(&self.socket) {
+                Ok(filled) => filled == Filled::End,
+                Err(_) => true,
+            };
+            match self.inbox.take() {
+                Ok(None) => {}
+                Ok(Some(frame)) if frame.kind == Kind::Hello => {
+                    if let Some(refused) = refuse(Hello::read(frame.payload), hash) {
+                        break refused;
+                    }
+                    // What the program said until then is no task's.
+                    self.pipes.read_to_the_end(|_, _| {});
+                    self.is_greeted = true;
+                    return Greeting::Done;
+                }
+                Ok(Some(frame)) => {
+                    break format!("it began with {:?}, not with a hello", frame.kind);
+                }
+                Err(malformed) => break format!("it began with {malformed}"),
+            }
+            self.pipes.read(|_, line| keep_last(&mut stderr, line));
+            let ended = if is_closed {
+                self.parting(PARTING)
+            } else {
+                self.has_ended()
+            };
+            if let Some(status) = ended {
+                self.pipes
+                    .read_to_the_end(|_, line| keep_last(&mut stderr, line));
+                break format!("it ended ({status}) {WITHOUT_HELLO}");
+            }
+            if is_closed {
+                break format!("it closed its stdin {WITHOUT_HELLO}");
+            }
+            if self.started.elapsed() > limit {
+                break format!("it went on for {limit:?} {WITHOUT_HELLO}");
+            }
+            if stop() {
+                return Greeting::Interrupted;
+            }
+            self.wait(PollFlags::IN, Duration::from_millis(5));
+        };
+        let stderr = String::from_utf8_lossy(&stderr);
+        let said = match stderr.trim_end() {
+            "" => String::new(),
+            text => format!("; it wrote: {text}"),
+        };
+        Greeting::Failed(format!("child process {}: {failed}{said}", self.pid()))
+    }
+
+    /// Whether it can be given a job: it is there, and has said nothing unasked.
+    pub(super) fn is_fit(&mut self) -> bool {
+        // A process that is just being started from here may have a copy of the child's end
+        // of the socket: so that does not tell of every end at once.
+        let was_idle = self.idle_since.elapsed() > BRIEF;
+        let has_ended = was_idle && self.has_ended().is_some();
+        !has_ended
+            && self.inbox.is_empty()
+            && self
+                .inbox
+                .fill(&self.socket)
+                .is_ok_and(|filled| filled == Filled::Nothing)
+    }
+
+    /// Waits until the socket is ready for `events`, or something was written, but no
+    /// longer than `limit`. Whether something may have been written when an answer is there.
+    ///
+    /// The socket is looked at first: who is told that there is an answer is told of what
+    /// was written before it, too.
+    pub(super) fn wait(&self, events: PollFlags, limit: Duration) -> bool {
+        let limit = Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(limit.subsec_nanos()),
+        };
+        let socket = || PollFd::new(&self.socket, events);
+        let mut fds = [socket(), socket(), socket()];
+        let mut count = 1;
+        for pipe in self.pipes.open() {
+            fds[count] = PollFd::new(pipe, PollFlags::IN);
+            count += 1;
+        }
+        // A wait that was interrupted is looked at like any other.
+        let waited = poll(&mut fds[..count], Some(&limit));
+        let has_come = |fd: &PollFd<'_>| {
+            let news = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+            fd.revents().intersects(news)
+        };
+        // If nothing was said by then, both may come before the next look at the socket.
+        waited.is_err() || !has_come(&fds[0]) || fds[1..count].iter().any(has_come)
+    }
+
+    /// How it has ended, if it has.
+    pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().ok().flatten()
+    }
+
+    /// Its size in memory, in bytes, if it has a limit and that can be known.
+    pub(super) fn size(&self) -> Option<u64> {
+        let mut text = [0; 128];
+        let len = self.statm.as_ref()?.read_at(&mut text, 0).ok()?;
+        let text = str::from_utf8(&text[..len]).ok()?;
+        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+        Some(pages * rustix::param::page_size() as u64)
+    }
+
+    /// Kills it, and does not wait for it.
+    pub(super) fn kill(&mut self) {
+        let _ = self.process.kill();
+    }
+
+    /// Waits for at most so long until it ends by itself, and kills it if it does not:
+    /// then `None`.
+    pub(super) fn parting(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let begin = Instant::now();
+        let mut pause = Duration::from_micros(50);
+        while begin.elapsed() < limit {
+            if let Some(status) = self.has_ended() {
+                return Some(status);
+            }
+            thread::sleep(pause);
+            pause = (2 * pause).min(Duration::from_millis(5));
+        }
+        self.kill();
+        let status = self.process.wait().ok();
+        // It may have been about to end of something else.
+        status.filter(|status| status.signal() != Some(libc::SIGKILL))
+    }
+
+    /// It is not needed any more, and may end by itself; waits until it has.
+    pub(super) fn dismiss(mut self) {
+        if self.made_in.is_past() {
+            return;
+        }
+        // Forks of this process may have this end too.
+        let _ = self.socket.shutdown(Shutdown::Both);
+        self.parting(PARTING);
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // In a fork it is another process's child.
+        if !self.made_in.is_past() {
+            self.kill();
+            let _ = self.process.wait();
+        }
+    }
+}
+
+/// Sends bytes, for which there is room, and a file with them.
+#[cfg(all(target_os = "linux", not(windlass_portable)))]
+fn send_with(socket: &UnixStream, bytes: &[u8], file: Option<&File>) -> io::Result<()> {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    use std::io::IoSlice;
+    use std::mem::MaybeUninit;
+    use std::os::fd::AsFd;
+
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let file = file.map(|file| [file.as_fd()]);
+    if let Some(file) = &file {
+        control.push(SendAncillaryMessage::ScmRights(file));
+    }
+    let bytes = [IoSlice::new(bytes)];
+    sendmsg(socket, &bytes, &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Sends bytes, for which there is room. There are no files to be shared.
+#[cfg(any(not(target_os = "linux"), windlass_portable))]
+fn send_with(mut socket: &UnixStream, bytes: &[u8], _file: Option<&File>) -> io::Result<()> {
+    io::Write::write_all(&mut socket, bytes)
+}
+
+const WITHOUT_HELLO: &str = "and never said hello: `main` has to begin with \
+                             `let tasks = tasks.serve_if_child();`";
+
+/// Why a child is not wanted.
+fn refuse(hello: Option<Hello>, hash: u64) -> Option<String> {
+    let Some(hello) = hello else {
+        return Some("its hello is none".into());
+    };
+    if hello.version != VERSION {
+        let version = hello.version;
+        return Some(format!(
+            "it speaks version {version} of the protocol, and this process version {VERSION}: \
+             it is another build of the program"
+        ));
+    }
+    (hello.hash != hash).then(|| {
+        "it knows other tasks than this process: it is another build of the program, \
+         or its `Tasks` are others"
+            .into()
+    })
+}
+
+/// The last of what was written, two kilobytes.
+fn keep_last(text: &mut Vec<u8>, line: &[u8]) {
+    text.extend_from_slice(line);
+    text.drain(..text.len().saturating_sub(2048));
+}
+
+#[cfg(target_os = "linux")]
+fn open_statm(pid: u32) -> Option<File> {
+    File::open(format!("/proc/{pid}/statm")).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_statm(_pid: u32) -> Option<File> {
+    None
+}

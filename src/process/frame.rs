@@ -1,0 +1,355 @@
+//! What goes over the socket: frames.
+//!
+//! `u32` length of the payload, little endian; `u8` kind; `u64` number of the job; the
+//! payload. The length is held against a limit when it arrives, and memory is taken for
+//! the bytes that have arrived, not for those that are announced.
+
+use std::io::{self, Read};
+
+/// What both sides have to speak.
+pub(super) const VERSION: u32 = 1;
+
+/// A frame without its payload.
+pub(super) const HEADER: usize = 13;
+
+/// How much is read at once.
+const CHUNK: usize = 32 * 1024;
+
+/// What a frame says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// To the child, first: [`Welcome`]. Comes with a descriptor for large payloads, where
+    /// there are such.
+    Welcome = 1,
+    /// To the child: the task's number, `u32`, and its argument.
+    Job = 2,
+    /// The same, with the argument's length, `u64`: it is in the shared memory.
+    LargeJob = 3,
+    /// From the child, first: [`Hello`].
+    Hello = 16,
+    /// From the child: the result.
+    Value = 17,
+    /// The result's length, `u64`: it is in the shared memory.
+    LargeValue = 18,
+    /// The task panicked: the text, if it had one, or nothing.
+    Panic = 19,
+    /// The task did not run, or its result could not be written: the text says why.
+    Refused = 20,
+}
+
+impl Kind {
+    fn of(byte: u8) -> Option<Self> {
+        [
+            Self::Welcome,
+            Self::Job,
+            Self::LargeJob,
+            Self::Hello,
+            Self::Value,
+            Self::LargeValue,
+            Self::Panic,
+            Self::Refused,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// Begins a frame in an empty buffer.
+pub(super) fn begin(frame: &mut Vec<u8>, kind: Kind, job: u64) {
+    frame.clear();
+    frame.extend_from_slice(&[0; 4]);
+    frame.push(kind as u8);
+    frame.extend_from_slice(&job.to_le_bytes());
+}
+
+/// Writes the length of the payload into the frame.
+pub(super) fn finish(frame: &mut [u8]) {
+    let len = u32::try_from(frame.len() - HEADER).expect("a frame is shorter than 4 GiB");
+    frame[..4].copy_from_slice(&len.to_le_bytes());
+}
+
+/// A whole small frame.
+pub(super) fn small(kind: Kind, job: u64, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(HEADER + payload.len());
+    begin(&mut frame, kind, job);
+    frame.extend_from_slice(payload);
+    finish(&mut frame);
+    frame
+}
+
+/// What the parent tells a child first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Welcome {
+    pub(super) version: u32,
+    pub(super) parent: u32,
+    /// The longest payload there may be.
+    pub(super) max_payload: u64,
+}
+
+impl Welcome {
+    pub(super) const LEN: usize = 16;
+
+    pub(super) fn write(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[..4].copy_from_slice(&self.version.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.parent.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.max_payload.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first_chunk()?;
+        let (parent, rest) = rest.split_first_chunk()?;
+        Some(Self {
+            version: u32::from_le_bytes(*version),
+            parent: u32::from_le_bytes(*parent),
+            max_payload: u64_of(rest)?,
+        })
+    }
+}
+
+/// What a child tells its parent first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Hello {
+    pub(super) version: u32,
+    /// Of the tasks that it can run.
+    pub(super) hash: u64,
+}
+
+impl Hello {
+    pub(super) fn write(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&self.version.to_le_bytes());
+        bytes[4..].copy_from_slice(&self.hash.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first_chunk()?;
+        Some(Self {
+            version: u32::from_le_bytes(*version),
+            hash: u64_of(rest)?,
+        })
+    }
+}
+
+/// A number that is all there is.
+pub(super) fn u64_of(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_le_bytes)
+}
+
+/// Why what arrived is no frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error("a frame of {len} bytes, where {most} are the most")]
+    TooLong { len: u32, most: usize },
+    #[error("a frame of unknown kind {0}")]
+    UnknownKind(u8),
+}
+
+/// What reading brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Filled {
+    Some,
+    /// The other end is closed.
+    End,
+    /// Nothing is there now.
+    Nothing,
+}
+
+/// A frame that has arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) kind: Kind,
+    pub(super) job: u64,
+    pub(super) payload: &'a [u8],
+}
+
+/// What has arrived and was not looked at yet.
+pub(super) struct Inbox {
+    /// The first `filled` of them have arrived.
+    bytes: Vec<u8>,
+    filled: usize,
+    /// Of these, so many are of a frame that was given out.
+    given_out: usize,
+    /// The longest payload there may be.
+    most: usize,
+}
+
+impl Inbox {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            filled: 0,
+            given_out: 0,
+            most,
+        }
+    }
+
+    /// Reads once.
+    pub(super) fn fill(&mut self, mut from: impl Read) -> io::Result<Filled> {
+        self.forget_given_out();
+        if self.filled == self.bytes.len() {
+            let more = self.bytes.len().max(CHUNK);
+            self.bytes.resize(self.filled + more, 0);
+        }
+        loop {
+            return match from.read(&mut self.bytes[self.filled..]) {
+                Ok(0) => Ok(Filled::End),
+                Ok(n) => {
+                    self.filled += n;
+                    Ok(Filled::Some)
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Filled::Nothing),
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// Whether anything has arrived that was not given out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.filled == self.given_out
+    }
+
+    /// What the next frame is, if all of it has arrived.
+    pub(super) fn next(&mut self) -> Result<Option<(Kind, u64)>, Malformed> {
+        let frame = self.take()?.map(|frame| (frame.kind, frame.job));
+        self.given_out = 0;
+        Ok(frame)
+    }
+
+    /// The next frame, if all of it has arrived. It is forgotten with the next call of
+    /// anything.
+    pub(super) fn take(&mut self) -> Result<Option<Frame<'_>>, Malformed> {
+        self.forget_given_out();
+        let arrived = &self.bytes[..self.filled];
+        let Some((len, rest)) = arrived.split_first_chunk() else {
+            return Ok(None);
+        };
+        let len = u32::from_le_bytes(*len);
+        if len as usize > self.most {
+            let most = self.most;
+            return Err(Malformed::TooLong { len, most });
+        }
+        let Some((&kind, rest)) = rest.split_first() else {
+            return Ok(None);
+        };
+        let kind = Kind::of(kind).ok_or(Malformed::UnknownKind(kind))?;
+        let Some((job, rest)) = rest.split_first_chunk() else {
+            return Ok(None);
+        };
+        let Some(payload) = rest.get(..len as usize) else {
+            return Ok(None);
+        };
+        self.given_out = HEADER + payload.len();
+        Ok(Some(Frame {
+            kind,
+            job: u64::from_le_bytes(*job),
+            payload,
+        }))
+    }
+
+    fn forget_given_out(&mut self) {
+        let given_out = std::mem::take(&mut self.given_out);
+        if given_out > 0 {
+            self.bytes.copy_within(given_out..self.filled, 0);
+            self.filled -= given_out;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOST: usize = 1 << 20;
+
+    /// A reader that gives so many bytes at a time.
+    struct Drops<'a>(&'a [u8], usize);
+
+    impl Read for Drops<'_> {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let n = self.1.min(self.0.len()).min(to.len());
+            to[..n].copy_from_slice(&self.0[..n]);
+            self.0 = &self.0[n..];
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn frames_arrive_however_they_are_cut() {
+        let payloads = [vec![], vec![7; 3], vec![9; 100_000], b"last".to_vec()];
+        let mut wire = Vec::new();
+        for (job, payload) in payloads.iter().enumerate() {
+            wire.extend(small(Kind::Value, job as u64, payload));
+        }
+        for size in [1, 2, 12, 13, 14, 1000, usize::MAX] {
+            let mut reader = Drops(&wire, size);
+            let mut inbox = Inbox::new(MOST);
+            let mut arrived = 0;
+            loop {
+                while let Some(frame) = inbox.take().unwrap() {
+                    assert_eq!(frame.kind, Kind::Value);
+                    assert_eq!(frame.job, arrived);
+                    assert_eq!(frame.payload, payloads[arrived as usize]);
+                    arrived += 1;
+                }
+                if inbox.fill(&mut reader).unwrap() == Filled::End {
+                    break;
+                }
+            }
+            assert_eq!(arrived as usize, payloads.len());
+            assert!(inbox.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_length_is_believed_only_as_far_as_bytes_arrive() {
+        // The length alone is enough to refuse it.
+        let mut inbox = Inbox::new(MOST);
+        let len = (MOST as u32 + 1).to_le_bytes();
+        inbox.fill(&len[..]).unwrap();
+        let refused = inbox.take().unwrap_err();
+        assert!(matches!(refused, Malformed::TooLong { .. }), "{refused}");
+        // And one that is allowed takes no memory yet.
+        let mut inbox = Inbox::new(usize::MAX);
+        let mut frame = small(Kind::Value, 1, b"abc");
+        frame[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+        inbox.fill(&frame[..]).unwrap();
+        assert_eq!(inbox.take(), Ok(None));
+        assert!(inbox.bytes.capacity() <= 2 * CHUNK);
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused_before_its_payload_arrives() {
+        let mut frame = small(Kind::Value, 1, b"abc");
+        for kind in (0..=u8::MAX).filter(|&kind| Kind::of(kind).is_none()) {
+            frame[4] = kind;
+            let mut inbox = Inbox::new(MOST);
+            inbox.fill(&frame[..5]).unwrap();
+            assert_eq!(inbox.take(), Err(Malformed::UnknownKind(kind)));
+        }
+    }
+
+    #[test]
+    fn what_is_said_first_can_be_read_back() {
+        let welcome = Welcome {
+            version: VERSION,
+            parent: 77,
+            max_payload: 1 << 40,
+        };
+        assert_eq!(Welcome::read(&welcome.write()), Some(welcome));
+        let hello = Hello {
+            version: VERSION,
+            hash: u64::MAX - 5,
+        };
+        assert_eq!(Hello::read(&hello.write()), Some(hello));
+        for len in (0..40).filter(|&len| len != 12 && len != Welcome::LEN) {
+            let bytes = vec![1; len];
+            assert_eq!(Hello::read(&bytes), None);
+            assert_eq!(Welcome::read(&bytes), None);
+        }
+    }
+}

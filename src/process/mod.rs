@@ -1,0 +1,54 @@
+//! Jobs in processes of their own, where a crash, a runaway or a leak cannot hurt.
+//! Feature `process`, on unix; on other systems this module is not there.
+//!
+//! A [`Task`] is a job with a name that can be written down; [`Tasks`] are those that a
+//! program has; a [`ProcessPool`] runs them in children, which are this program started
+//! again. All else is as on threads: the same handles, the same errors and some more.
+//!
+//! # What goes on
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `task` | [`Task`], [`TaskContext`]; tasks on threads |
+//! | `tasks` | [`Tasks`]: names, and how one is run |
+//! | `bytes` | [`Bytes`]: arguments in one piece |
+//! | `pool`, `builder`, `job` | [`ProcessPool`]: an inner [`Pool`](crate::Pool) with a driver for each thread |
+//! | `driver` | one thread's child, and how a job runs in it |
+//! | `child` | a child process, as its parent sees it |
+//! | `serve` | the same, as it sees itself |
+//! | `program` | what is started, and how often that may go wrong |
+//! | `frame` | what goes over the socket |
+//! | `payload`, `source` | arguments and results, written and read; the memory for large ones |
+//! | `output`, `pipes` | [`Output`]: what children write |
+//!
+//! A child's stdin is one end of a socket pair, which it moves away; so the standard
+//! library starts it without a fork of this process's memory. What else it inherits is
+//! closed on exec. The parent says welcome, and gives a file of shared memory along; the
+//! child says hello, with the version of the protocol and a hash of its tasks. After
+//! that there is one frame each way for each job. All that a child says is held against
+//! what it may say: whatever else comes, it is killed, and the job that it had is lost.
+
+mod builder;
+mod bytes;
+mod child;
+mod driver;
+mod frame;
+mod job;
+mod output;
+mod payload;
+mod pipes;
+mod pool;
+mod program;
+mod serve;
+mod source;
+mod task;
+mod tasks;
+
+pub use self::builder::ProcessPoolBuilder;
+pub use self::bytes::Bytes;
+pub use self::job::ProcessJob;
+pub use self::output::{Output, Stream};
+pub use self::pool::ProcessPool;
+pub use self::task::{Task, TaskContext};
+pub use self::tasks::Tasks;
+pub use crate::error::{Crash, KillReason, StartError};

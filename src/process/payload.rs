@@ -1,0 +1,233 @@
+//! Arguments and results on their way: in the frame if they are small, in memory that
+//! both processes share if they are large.
+//!
+//! The memory is a file without a name (Linux has it) which is written and read, not
+//! mapped: so it can change under nobody's eyes, whatever the child does with it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use postcard::ser_flavors::Flavor;
+use serde::Serialize;
+
+use super::frame::{self, Kind};
+use super::source::{InMemory, Source};
+
+/// Payloads beyond this are large, in bytes.
+pub(super) const SMALL: usize = 256 * 1024;
+
+/// So much memory is kept for the next large payload, in bytes, in the file and in what
+/// it is read into.
+const KEPT: usize = 32 * 1024 * 1024;
+
+/// How a payload went in.
+pub(super) enum Written {
+    /// The frame holds it.
+    InFrame,
+    /// The file does, so many bytes.
+    InMemory(u64),
+}
+
+/// The memory for large payloads, if there is one; the process that has the turn uses
+/// it.
+pub(super) struct Memory {
+    file: Option<File>,
+}
+
+impl Memory {
+    /// With a file that is shared with the other process, if there is one.
+    pub(super) fn new(file: Option<File>) -> Self {
+        Self { file }
+    }
+
+    /// A file to be shared, if the system has such.
+    #[cfg(all(target_os = "linux", not(windlass_portable)))]
+    pub(super) fn share() -> io::Result<Self> {
+        use rustix::fs::{MemfdFlags, memfd_create};
+
+        let file = memfd_create("windlass", MemfdFlags::CLOEXEC)?;
+        Ok(Self::new(Some(file.into())))
+    }
+
+    /// A file to be shared, if the system has such.
+    #[cfg(any(not(target_os = "linux"), windlass_portable))]
+    pub(super) fn share() -> io::Result<Self> {
+        Ok(Self::new(None))
+    }
+
+    pub(super) fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// The longest payload that is in a frame.
+    pub(super) fn most_in_frame(&self, max_payload: u64) -> usize {
+        let most = usize::try_from(max_payload).unwrap_or(usize::MAX);
+        let most = most.min(u32::MAX as usize - frame::HEADER);
+        match self.file {
+            // A bit more: what precedes an argument.
+            Some(_) => most.min(SMALL) + 64,
+            None => most,
+        }
+    }
+
+    /// Writes a value behind what the frame holds already, or into the file.
+    pub(super) fn write<T: Serialize>(
+        &self,
+        value: &T,
+        frame: &mut Vec<u8>,
+        max_payload: u64,
+    ) -> Result<Written, String> {
+        let mut sink = Sink {
+            begin: frame.len(),
+            frame,
+            file: self.file.as_ref(),
+            in_file: 0,
+            max_payload,
+            error: None,
+        };
+        match postcard::serialize_with_flavor(value, &mut sink) {
+            Ok(()) => Ok(sink.written()),
+            Err(error) => Err(sink.error.take().unwrap_or_else(|| error.to_string())),
+        }
+    }
+
+    /// What the other process has written into the file; `room` is where it is read to.
+    pub(super) fn source<'a>(
+        &'a self,
+        len: u64,
+        max_payload: u64,
+        room: &'a mut Vec<u8>,
+    ) -> Result<Source<'a>, String> {
+        if len > max_payload {
+            return Err(format!(
+                "it has {len} bytes, and {max_payload} are the most"
+            ));
+        }
+        let Some(file) = &self.file else {
+            return Err("there is no shared memory".into());
+        };
+        // So much is there, whoever says how much it is to be.
+        let there = file.metadata().map_err(|error| error.to_string())?.len();
+        if there < len {
+            return Err(format!("of its {len} bytes {there} are there"));
+        }
+        let len = usize::try_from(len).map_err(|error| error.to_string())?;
+        if room.len() < len {
+            // Pages that nobody writes to are none.
+            *room = vec![0; len];
+        }
+        Ok(Source::InMemory(InMemory {
+            file,
+            room: &mut room[..len],
+            read: 0,
+            at: 0,
+        }))
+    }
+
+    /// A large job is over, both ways: what is large beyond measure goes back to the
+    /// system.
+    pub(super) fn shed(&self) {
+        if let Some(file) = &self.file
+            && file.metadata().is_ok_and(|it| it.len() > KEPT as u64)
+        {
+            // If not, the next one that is as large comes into it.
+            let _ = file.set_len(KEPT as u64);
+        }
+    }
+}
+
+/// The same, for what was read from the memory.
+pub(super) fn shed(bytes: &mut Vec<u8>) {
+    if bytes.len() > KEPT {
+        *bytes = Vec::new();
+    }
+}
+
+/// Where postcard writes.
+struct Sink<'a> {
+    frame: &'a mut Vec<u8>,
+    /// Where the payload begins in it.
+    begin: usize,
+    file: Option<&'a File>,
+    /// So much of the payload is in the file; the rest behind `begin`.
+    in_file: u64,
+    max_payload: u64,
+    error: Option<String>,
+}
+
+impl Sink<'_> {
+    fn len(&self) -> u64 {
+        self.in_file + (self.frame.len() - self.begin) as u64
+    }
+
+    fn fail(&mut self, error: impl Into<String>) -> postcard::Error {
+        self.error = Some(error.into());
+        postcard::Error::SerializeBufferFull
+    }
+
+    /// Writes what has come together into the file, and `more` behind it.
+    #[cold]
+    fn spill(&mut self, file: &File, more: &[u8]) -> io::Result<()> {
+        for bytes in [&self.frame[self.begin..], more] {
+            file.write_all_at(bytes, self.in_file)?;
+            self.in_file += bytes.len() as u64;
+        }
+        self.frame.truncate(self.begin);
+        Ok(())
+    }
+
+    fn written(&mut self) -> Written {
+        match self.in_file {
+            0 => Written::InFrame,
+            len => Written::InMemory(len),
+        }
+    }
+}
+
+impl Flavor for &mut Sink<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
+        if self.len() + data.len() as u64 > self.max_payload {
+            let most = self.max_payload;
+            return Err(self.fail(format!("it has more than {most} bytes")));
+        }
+        if self.frame.len() - self.begin + data.len() > SMALL
+            && let Some(file) = self.file
+        {
+            return self
+                .spill(file, data)
+                .map_err(|error| self.fail(format!("the shared memory: {error}")));
+        }
+        self.frame.extend_from_slice(data);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_push(&mut self, data: u8) -> postcard::Result<()> {
+        self.try_extend(&[data])
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        if self.in_file > 0
+            && let Some(file) = self.file
+        {
+            self.spill(file, &[])
+                .map_err(|error| self.fail(format!("the shared memory: {error}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// Turns a frame whose payload went into the memory into one that says so; `head` is
+/// what of the payload precedes the value.
+pub(super) fn finish(frame: &mut Vec<u8>, head: usize, written: &Written, large: Kind) {
+    if let Written::InMemory(len) = written {
+        frame.truncate(frame::HEADER + head);
+        frame.extend_from_slice(&len.to_le_bytes());
+        frame[4] = large as u8;
+    }
+    frame::finish(frame);
+}
