@@ -208,11 +208,13 @@ fn children_of_a_parent_that_is_killed_end_within_a_second() {
         // Whoever takes orphans in waits for them, or does not: both count as ended.
         until(|| children.iter().all(|&pid| tasks::has_ended(pid)));
         let took = begin.elapsed();
-        assert!(
-            is_there(fork),
-            "it has kept their sockets open all the while"
-        );
-        tasks::kill(fork);
+        if !cfg!(windlass_portable) {
+            assert!(
+                is_there(fork),
+                "it has kept their sockets open all the while"
+            );
+            tasks::kill(fork);
+        }
         assert!(
             took < Duration::from_secs(5),
             "{took:?}, and that on a busy machine"

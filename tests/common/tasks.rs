@@ -330,6 +330,9 @@ pub(crate) fn has_ended(pid: u32) -> bool {
 /// Kills a process, from outside.
 #[allow(unsafe_code)]
 pub(crate) fn kill(pid: u32) {
+    // 0 is this group of processes, and what is negative another one.
+    let is_one = libc::pid_t::try_from(pid).is_ok_and(|pid| pid > 1);
+    assert!(is_one, "{pid} is not one process");
     // SAFETY: the tests kill what they have started.
     unsafe { libc::kill(pid as libc::pid_t, libc::SIGKILL) };
 }
