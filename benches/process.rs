@@ -8,7 +8,9 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use windlass::process::{Bytes, ProcessPool, Task, TaskContext, Tasks};
+use windlass::process::{
+    Bytes, ProcessParent, ProcessPool, ProcessWorker, Task, TaskContext, Tasks,
+};
 
 #[derive(Serialize, Deserialize)]
 struct Echo(Bytes);
@@ -83,6 +85,11 @@ fn main() {
         .with::<Length>()
         .with::<Sum>()
         .with::<Runaway>()
+        .with_worker("echo", |parent: &ProcessParent<Bytes, Bytes>| {
+            while let Ok(bytes) = parent.recv() {
+                let _ = parent.post(bytes);
+            }
+        })
         .serve_if_child();
     let procs = ProcessPool::builder(tasks.clone()).num_children(1);
     let procs = procs.build().unwrap();
@@ -115,6 +122,33 @@ fn main() {
     show("1 MiB there as a Vec<u8>", 20, || {
         let sum = Sum(vec![7; 1 << 20]);
         timed(|| procs.submit(sum).join().unwrap())
+    });
+    let worker = ProcessWorker::<Bytes, Bytes>::start(&tasks, "echo").unwrap();
+    let echo = |bytes: Bytes| {
+        worker.post(bytes).unwrap();
+        worker.recv().unwrap()
+    };
+    show("a worker: 64 bytes there and back", 20_000, || {
+        timed(|| echo(Bytes(vec![7; 64])))
+    });
+    show("a worker: 1000 of them, each", 50, || {
+        timed(|| {
+            (0..1000).for_each(|_| worker.post(Bytes(vec![7; 64])).unwrap());
+            (0..1000).for_each(|_| drop(worker.recv().unwrap()));
+        }) / 1000
+    });
+    show("a worker: 16 MiB there and back", 20, || {
+        let bytes = Bytes(bytes.clone());
+        timed(|| echo(bytes))
+    });
+    show("a worker, from its start to its answer", 30, || {
+        let begin = Instant::now();
+        let worker = ProcessWorker::<Bytes, Bytes>::start(&tasks, "echo").unwrap();
+        worker.post(Bytes(vec![7; 64])).unwrap();
+        worker.recv().unwrap();
+        let took = begin.elapsed();
+        worker.terminate().wait();
+        took
     });
     show("a pool of one child, from build to hello", 30, || {
         let builder = ProcessPool::builder(tasks.clone()).num_children(1);

@@ -144,7 +144,8 @@
 //! # The seventh rung: where a crash cannot hurt
 //! With the feature `process`, on unix: the module `process` runs jobs in processes of
 //! their own. They can be killed, when their time is over, when they are cancelled or
-//! when they have too much memory; and a crash of theirs is an error of one job.
+//! when they have too much memory; and a crash of theirs is an error of one job. A worker
+//! in a process of its own is there too.
 //!
 //! # What is promised
 //! * **The main loop never blocks.** The calls that wait are few and named:
@@ -225,6 +226,9 @@ mod coming_from_node {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/with-rayon.md")]
 mod with_rayon {}
+#[cfg(all(doctest, unix, feature = "process"))]
+#[doc = include_str!("../docs/processes.md")]
+mod processes {}
 
 pub use self::broadcast::Broadcast;
 pub use self::buffer::{
@@ -264,7 +268,7 @@ pub use self::spawner::Spawner;
 pub use self::thread_priority::ThreadPriority;
 pub use self::view::{Keyed, Latest, Limit, ViewBuilder, ViewMetrics};
 pub use self::worker::{
-    BoxError, CurrentWorker, DedicatedBuilder, Exit, Exited, Parent, Restart, Worker,
+    BoxError, CurrentWorker, DedicatedBuilder, Exit, ExitSource, Exited, Parent, Restart, Worker,
     WorkerBuilder, WorkerError, WorkerId, current_worker, is_main_thread,
 };
 

@@ -121,10 +121,11 @@ fn compare(pair: &str) {
 
 /// A test for each pair, so that a failure names it, and the list of them.
 macro_rules! pairs {
-    ($($test:ident: $pair:literal,)*) => {
+    ($($(#[$attribute:meta])* $test:ident: $pair:literal,)*) => {
         const PAIRS: &[&str] = &[$($pair),*];
 
         $(
+            $(#[$attribute])*
             #[test]
             fn $test() {
                 compare($pair);
@@ -148,6 +149,9 @@ pairs! {
     scrypt: "12-scrypt",
     nested_workers: "13-nested-workers",
     environment_data: "14-environment-data",
+    // The example needs the feature, and is not built without.
+    #[cfg(all(unix, feature = "process"))]
+    fork_ping_pong: "15-fork-ping-pong",
 }
 
 /// The files' names in a folder that have the beginning and the ending, without.

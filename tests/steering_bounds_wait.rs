@@ -187,7 +187,13 @@ fn the_end_of_the_pool_reaches_who_waits_for_room() {
 #[test]
 fn a_job_waits_for_room_although_its_pool_is_closed() {
     for_each_size(|threads| {
-        let pool = bounded(threads, 1);
+        // Without substitutes: one that has not lain down yet would take what is queued.
+        let pool = Pool::builder()
+            .num_threads(threads)
+            .queue_capacity(1)
+            .max_substitutes(0)
+            .build()
+            .unwrap();
         let spawner = pool.spawner();
         let (waits, waiting) = mpsc::channel();
         let (go, closed) = mpsc::channel::<()>();

@@ -491,6 +491,19 @@ fn every_link_of_every_page_leads_somewhere() {
 }
 
 #[test]
+fn what_the_readme_cannot_compile_is_compiled_in_another_page() {
+    let compiled = read("docs/processes.md");
+    assert!(!compiled.contains("rust,ignore"));
+    let readme = read("README.md");
+    let blocks: Vec<_> = readme.split("```rust,ignore\n").skip(1).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let block = block.split("```").next().unwrap();
+        assert!(compiled.contains(block), "only in README.md: {block}");
+    }
+}
+
+#[test]
 fn links_and_anchors_are_read_as_they_are_written() {
     assert_eq!(links("a [b](c.md#d) and [e](f)"), ["c.md#d", "f"]);
     assert_eq!(

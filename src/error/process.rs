@@ -154,7 +154,8 @@ impl fmt::Display for ProcessEnd {
     }
 }
 
-/// Why a [`ProcessPool`](crate::process::ProcessPool) could not be built.
+/// Why a [`ProcessPool`](crate::process::ProcessPool) could not be built, or a
+/// [`ProcessWorker`](crate::process::ProcessWorker) not be started.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -169,6 +170,15 @@ pub enum StartError {
          (in a test: name one that does with `test_child`)"
     )]
     NotServing,
+    /// There is no worker of that name with these messages; see
+    /// [`Tasks::with_worker`](crate::process::Tasks::with_worker).
+    #[error(
+        "there is no worker {name:?} with these messages among the tasks: add it by `with_worker`"
+    )]
+    UnknownWorker {
+        /// The name.
+        name: String,
+    },
     /// No program to start.
     #[error("what program this is cannot be found out: {0}; name one with `program`")]
     Program(io::Error),

@@ -11,6 +11,7 @@ use std::process::{self, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::frame::{self, Filled, Hello, Inbox, Kind, VERSION, Welcome};
 use super::payload::Memory;
@@ -55,10 +56,14 @@ pub(super) enum Greeting {
 
 impl Child {
     /// Starts one, and does not wait for it.
-    pub(super) fn start(program: &Program, max_payload: u64, is_limited: bool) -> io::Result<Self> {
+    pub(super) fn start(
+        program: &Program,
+        memory: Memory,
+        max_payload: u64,
+        is_limited: bool,
+    ) -> io::Result<Self> {
         let (socket, its_end) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
-        let memory = Memory::share()?;
         let mut command = Command::new(&program.path);
         command.args(&program.args);
         command.envs(program.env.iter().map(|(key, value)| (key, value)));
@@ -213,6 +218,29 @@ impl Child {
     /// How it has ended, if it has.
     pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.process.try_wait().ok().flatten()
+    }
+
+    /// Sends it a signal, if it has not ended.
+    pub(super) fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        // Who has waited for it must not signal its number, which may be another's.
+        match (self.has_ended(), Pid::from_raw(self.pid().cast_signed())) {
+            (None, Some(pid)) => Ok(kill_process(pid, signal)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// What can be polled for its end, where there is such.
+    #[cfg(all(target_os = "linux", not(windlass_portable)))]
+    pub(super) fn pollable_end(&self) -> Option<OwnedFd> {
+        use rustix::process::{PidfdFlags, pidfd_open};
+
+        let pid = Pid::from_raw(self.pid().cast_signed())?;
+        pidfd_open(pid, PidfdFlags::empty()).ok()
+    }
+
+    #[cfg(any(not(target_os = "linux"), windlass_portable))]
+    pub(super) fn pollable_end(&self) -> Option<OwnedFd> {
+        None
     }
 
     /// Its size in memory, in bytes, if it has a limit and that can be known.

@@ -18,7 +18,7 @@ use rustix::event::PollFlags;
 use super::child::{Child, Greeting};
 use super::frame::{self, Filled, Kind};
 use super::output::{Kept, Output};
-use super::payload;
+use super::payload::{self, Memory};
 use super::program::{Program, Starts};
 use super::source::Source;
 use super::task::Task;
@@ -126,7 +126,10 @@ impl Driver {
     fn start(&mut self) {
         let settings = &self.settings;
         let is_limited = settings.memory_limit.is_some();
-        match Child::start(&settings.program, settings.max_payload, is_limited) {
+        let started = Memory::share().and_then(|memory| {
+            Child::start(&settings.program, memory, settings.max_payload, is_limited)
+        });
+        match started {
             Ok(child) => drop(self.put(Some(child))),
             Err(error) => {
                 let path = settings.program.path.display();

@@ -7,13 +7,16 @@
 use std::io::{self, Read};
 
 /// What both sides have to speak.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// A frame without its payload.
 pub(super) const HEADER: usize = 13;
 
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
+
+/// What is empty and larger than this is given back to the system, in bytes.
+const KEPT: usize = 4 * 1024 * 1024;
 
 /// What a frame says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +29,13 @@ pub(super) enum Kind {
     Job = 2,
     /// The same, with the argument's length, `u64`: it is in the shared memory.
     LargeJob = 3,
+    /// To the child, once: it is to be the worker of this number, `u32`, and is given no
+    /// jobs.
+    Worker = 4,
+    /// To a worker: a message.
+    Post = 5,
+    /// To a worker: no more messages.
+    Disconnect = 6,
     /// From the child, first: [`Hello`].
     Hello = 16,
     /// From the child: the result.
@@ -36,6 +46,8 @@ pub(super) enum Kind {
     Panic = 19,
     /// The task did not run, or its result could not be written: the text says why.
     Refused = 20,
+    /// From a worker: a message.
+    Posted = 21,
 }
 
 impl Kind {
@@ -44,11 +56,15 @@ impl Kind {
             Self::Welcome,
             Self::Job,
             Self::LargeJob,
+            Self::Worker,
+            Self::Post,
+            Self::Disconnect,
             Self::Hello,
             Self::Value,
             Self::LargeValue,
             Self::Panic,
             Self::Refused,
+            Self::Posted,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -58,9 +74,14 @@ impl Kind {
 /// Begins a frame in an empty buffer.
 pub(super) fn begin(frame: &mut Vec<u8>, kind: Kind, job: u64) {
     frame.clear();
-    frame.extend_from_slice(&[0; 4]);
-    frame.push(kind as u8);
-    frame.extend_from_slice(&job.to_le_bytes());
+    append(frame, kind, job);
+}
+
+/// Begins a frame behind others; it ends with [`finish`] of the part from there on.
+pub(super) fn append(frames: &mut Vec<u8>, kind: Kind, job: u64) {
+    frames.extend_from_slice(&[0; 4]);
+    frames.push(kind as u8);
+    frames.extend_from_slice(&job.to_le_bytes());
 }
 
 /// Writes the length of the payload into the frame.
@@ -168,8 +189,9 @@ pub(super) struct Frame<'a> {
 
 /// What has arrived and was not looked at yet.
 pub(super) struct Inbox {
-    /// The first `filled` of them have arrived.
+    /// Those from `begin` to `filled` have arrived and are still of use.
     bytes: Vec<u8>,
+    begin: usize,
     filled: usize,
     /// Of these, so many are of a frame that was given out.
     given_out: usize,
@@ -181,15 +203,28 @@ impl Inbox {
     pub(super) fn new(most: usize) -> Self {
         Self {
             bytes: Vec::new(),
+            begin: 0,
             filled: 0,
             given_out: 0,
             most,
         }
     }
 
+    /// Frames may have payloads of that length from here on.
+    pub(super) fn allow(&mut self, most: usize) {
+        self.most = most;
+    }
+
     /// Reads once.
     pub(super) fn fill(&mut self, mut from: impl Read) -> io::Result<Filled> {
         self.forget_given_out();
+        // Once for what was read at once, however many frames it was.
+        self.bytes.copy_within(self.begin..self.filled, 0);
+        self.filled -= self.begin;
+        self.begin = 0;
+        if self.filled == 0 && self.bytes.len() > KEPT {
+            self.bytes = Vec::new();
+        }
         if self.filled == self.bytes.len() {
             let more = self.bytes.len().max(CHUNK);
             self.bytes.resize(self.filled + more, 0);
@@ -210,7 +245,7 @@ impl Inbox {
 
     /// Whether anything has arrived that was not given out.
     pub(super) fn is_empty(&self) -> bool {
-        self.filled == self.given_out
+        self.filled == self.begin + self.given_out
     }
 
     /// What the next frame is, if all of it has arrived.
@@ -224,7 +259,7 @@ impl Inbox {
     /// anything.
     pub(super) fn take(&mut self) -> Result<Option<Frame<'_>>, Malformed> {
         self.forget_given_out();
-        let arrived = &self.bytes[..self.filled];
+        let arrived = &self.bytes[self.begin..self.filled];
         let Some((len, rest)) = arrived.split_first_chunk() else {
             return Ok(None);
         };
@@ -252,11 +287,7 @@ impl Inbox {
     }
 
     fn forget_given_out(&mut self) {
-        let given_out = std::mem::take(&mut self.given_out);
-        if given_out > 0 {
-            self.bytes.copy_within(given_out..self.filled, 0);
-            self.filled -= given_out;
-        }
+        self.begin += std::mem::take(&mut self.given_out);
     }
 }
 

@@ -16,6 +16,11 @@
 //! | `driver` | one thread's child, and how a job runs in it |
 //! | `child` | a child process, as its parent sees it |
 //! | `serve` | the same, as it sees itself |
+//! | `worker`, `worker_builder` | [`ProcessWorker`]: a child of its own that talks by messages |
+//! | `worker_exit` | [`ProcessExit`]: how such a one ends, and who wants to know |
+//! | `keeper`, `alarm` | the thread in the parent that looks after it; what wakes that |
+//! | `parent` | [`ProcessParent`]: the child's end |
+//! | `signal` | [`Signal`] |
 //! | `program` | what is started, and how often that may go wrong |
 //! | `frame` | what goes over the socket |
 //! | `payload`, `source` | arguments and results, written and read; the memory for large ones |
@@ -27,28 +32,44 @@
 //! child says hello, with the version of the protocol and a hash of its tasks. After
 //! that there is one frame each way for each job. All that a child says is held against
 //! what it may say: whatever else comes, it is killed, and the job that it had is lost.
+//!
+//! A process worker's child is told after its hello which worker it is, and from then on
+//! there are messages, both ways at once. These are all in frames, large ones too: the
+//! shared memory has room for one, and its turn is nobody's.
 
+mod alarm;
 mod builder;
 mod bytes;
 mod child;
 mod driver;
 mod frame;
 mod job;
+mod keeper;
 mod output;
+mod parent;
 mod payload;
 mod pipes;
 mod pool;
 mod program;
 mod serve;
+mod signal;
 mod source;
 mod task;
 mod tasks;
+mod worker;
+mod worker_builder;
+mod worker_exit;
 
 pub use self::builder::ProcessPoolBuilder;
 pub use self::bytes::Bytes;
 pub use self::job::ProcessJob;
 pub use self::output::{Output, Stream};
+pub use self::parent::ProcessParent;
 pub use self::pool::ProcessPool;
+pub use self::signal::Signal;
 pub use self::task::{Task, TaskContext};
 pub use self::tasks::Tasks;
+pub use self::worker::ProcessWorker;
+pub use self::worker_builder::ProcessWorkerBuilder;
+pub use self::worker_exit::{ProcessExit, ProcessExited};
 pub use crate::error::{Crash, KillReason, StartError};

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::frame::{self, Filled, Frame, HEADER, Hello, Inbox, Kind, VERSION, Welcome};
+use super::parent::Line;
 use super::payload::{self, Memory, SMALL, Written};
 use super::source::Source;
 use super::tasks::{Reply, Tasks};
@@ -25,7 +26,7 @@ pub(super) const MARK: &str = "WINDLASS_CHILD";
 const GRACE: Duration = Duration::from_millis(500);
 
 /// What a child ends with if its parent says nonsense.
-const NONSENSE: i32 = 86;
+pub(super) const NONSENSE: i32 = 86;
 
 /// What a socket is known by.
 pub(super) fn mark_of(socket: impl AsFd) -> io::Result<Option<String>> {
@@ -43,9 +44,9 @@ pub(super) fn parents_socket() -> Option<UnixStream> {
 
 /// Runs tasks until the parent has no more, and ends the process.
 pub(super) fn serve(tasks: &Tasks, socket: UnixStream) -> ! {
-    let served = begin(tasks, socket).and_then(|mut child| child.work(tasks));
+    let served = begin(tasks, socket).and_then(|child| child.work(tasks));
     let code = match served {
-        Ok(()) => 0,
+        Ok(code) => code,
         // The parent is gone, or has closed its end amid something.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
@@ -167,28 +168,47 @@ struct Child {
 }
 
 impl Child {
-    fn work(&mut self, tasks: &Tasks) -> io::Result<()> {
-        while self.receive()? {
+    /// Until there is no more; what the process is to end with.
+    fn work(mut self, tasks: &Tasks) -> io::Result<i32> {
+        while let Some(kind) = self.receive()? {
+            if kind == Kind::Worker {
+                return self.be_a_worker(tasks);
+            }
             self.run(tasks)?;
             (&self.socket).write_all(&self.answer)?;
         }
-        Ok(())
+        Ok(0)
     }
 
-    /// Waits for a frame; `false` if none will come.
-    fn receive(&mut self) -> io::Result<bool> {
+    /// Waits for a frame; `None` if none will come.
+    fn receive(&mut self) -> io::Result<Option<Kind>> {
         loop {
             let next = self.inbox.next();
-            if next
-                .map_err(|error| nonsense(&error.to_string()))?
-                .is_some()
-            {
-                return Ok(true);
+            if let Some((kind, _)) = next.map_err(|error| nonsense(&error.to_string()))? {
+                return Ok(Some(kind));
             }
             if self.inbox.fill(&self.socket)? == Filled::End {
-                return Ok(false);
+                return Ok(None);
             }
         }
+    }
+
+    /// Is the worker of the frame that has arrived, as long as it lives.
+    fn be_a_worker(mut self, tasks: &Tasks) -> io::Result<i32> {
+        let frame = self.inbox.take().ok().flatten();
+        let number =
+            frame.and_then(|frame| Some(u32::from_le_bytes(frame.payload.try_into().ok()?)));
+        let number = number.ok_or_else(|| nonsense("a worker without a number"))?;
+        // Messages of both directions may be under way at once, so none has the memory.
+        let most = Memory::new(None).most_in_frame(self.max_payload);
+        self.inbox.allow(most);
+        let line = Line {
+            socket: self.socket,
+            inbox: self.inbox,
+            max_payload: self.max_payload,
+        };
+        let code = tasks.be_worker(number, line);
+        code.ok_or_else(|| nonsense("there is no worker of that number"))
     }
 
     /// Runs the task of the frame that has arrived, and makes the answer.
@@ -240,6 +260,6 @@ impl Child {
 }
 
 /// As much of a text as an answer has room for.
-fn head_of(text: &str) -> &[u8] {
+pub(super) fn head_of(text: &str) -> &[u8] {
     &text.as_bytes()[..text.floor_char_boundary(SMALL / 2)]
 }

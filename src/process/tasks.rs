@@ -3,10 +3,15 @@
 use std::any::{TypeId, type_name};
 use std::fmt;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::parent::{self, Line, ProcessParent};
 use super::payload::{Memory, Written};
 use super::serve;
 use super::source::Source;
 use super::task::{Task, TaskContext};
+use crate::sync::Arc;
 
 /// The tasks that a child process can run, by their names.
 ///
@@ -34,6 +39,17 @@ use super::task::{Task, TaskContext};
 #[derive(Clone, Default)]
 pub struct Tasks {
     entries: Vec<Entry>,
+    workers: Vec<WorkerEntry>,
+}
+
+/// A worker that a child can be.
+#[derive(Clone)]
+struct WorkerEntry {
+    name: &'static str,
+    /// Of its messages, both ways.
+    id: TypeId,
+    types: [&'static str; 2],
+    body: Arc<dyn Fn(Line) -> i32 + Send + Sync>,
 }
 
 #[derive(Clone, Copy)]
@@ -78,6 +94,45 @@ impl Tasks {
         self
     }
 
+    /// One worker more, of which a [`ProcessWorker`](super::ProcessWorker) is the owner's
+    /// end. In the child, `body` receives and posts until it returns; with it the process
+    /// ends, with the code 0, or with 101 if it panicked.
+    ///
+    /// ```
+    /// use windlass::process::{ProcessParent, Tasks};
+    ///
+    /// let tasks = Tasks::new().with_worker("square", |parent: &ProcessParent<u64, u64>| {
+    ///     while let Ok(n) = parent.recv() {
+    ///         let _ = parent.post(n * n); // an error means that the parent is gone
+    ///     }
+    /// });
+    /// # let _ = tasks;
+    /// ```
+    ///
+    /// # Panics
+    /// If there is a worker of that name.
+    #[must_use]
+    #[track_caller]
+    pub fn with_worker<In, Out>(
+        mut self,
+        name: &'static str,
+        body: impl Fn(&ProcessParent<In, Out>) + Send + Sync + 'static,
+    ) -> Self
+    where
+        In: DeserializeOwned + Send + 'static,
+        Out: Serialize + Send + 'static,
+    {
+        let is_there = self.workers.iter().any(|entry| entry.name == name);
+        assert!(!is_there, "there are two workers of the name {name:?}");
+        self.workers.push(WorkerEntry {
+            name,
+            id: TypeId::of::<fn(In) -> Out>(),
+            types: [type_name::<In>(), type_name::<Out>()],
+            body: Arc::new(move |line| parent::live(&body, line)),
+        });
+        self
+    }
+
     /// In a process that a [`ProcessPool`](super::ProcessPool) has started: runs tasks
     /// until the pool has no more, and then **ends the process**. In every other process
     /// it gives the tasks back, at once.
@@ -98,7 +153,7 @@ impl Tasks {
         }
     }
 
-    /// The names, in the order in which they came.
+    /// The tasks' names, in the order in which they came.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.entries.iter().map(|entry| entry.name)
     }
@@ -108,6 +163,23 @@ impl Tasks {
         let id = TypeId::of::<T>();
         let number = self.entries.iter().position(|entry| entry.id == id)?;
         u32::try_from(number).ok()
+    }
+
+    /// What a worker is called on the wire.
+    pub(super) fn number_of_worker<In: 'static, Out: 'static>(
+        &self,
+        name: &str,
+    ) -> Option<(u32, &'static str)> {
+        let id = TypeId::of::<fn(In) -> Out>();
+        let is_it = |entry: &WorkerEntry| entry.name == name && entry.id == id;
+        let number = self.workers.iter().position(is_it)?;
+        Some((u32::try_from(number).ok()?, self.workers[number].name))
+    }
+
+    /// Is the worker of a number, in the child; what it ends with.
+    pub(super) fn be_worker(&self, number: u32, line: Line) -> Option<i32> {
+        let entry = self.workers.get(number as usize)?;
+        Some((entry.body)(line))
     }
 
     /// Runs the task of a number, in the child.
@@ -127,8 +199,12 @@ impl Tasks {
     /// (FNV-1a).
     pub(super) fn hash(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for entry in &self.entries {
-            for text in [entry.name, entry.types[0], entry.types[1]] {
+        let tasks = self.entries.iter().map(|it| (it.name, it.types));
+        // Nothing is called so: it tells the two lists apart.
+        let between = (!self.workers.is_empty()).then_some(("\u{1}", [""; 2]));
+        let workers = self.workers.iter().map(|it| (it.name, it.types));
+        for (name, types) in tasks.chain(between).chain(workers) {
+            for text in [name, types[0], types[1]] {
                 for byte in text.bytes().chain([0]) {
                     hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
                 }
@@ -152,6 +228,7 @@ fn run<T: Task>(argument: Source<'_>, reply: &mut Reply<'_>) -> Result<(), Strin
 
 impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.names()).finish()
+        let workers = self.workers.iter().map(|entry| entry.name);
+        f.debug_list().entries(self.names().chain(workers)).finish()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::rc::Rc;
 
 use super::actor::Actor;
 use super::core::{AnyWorker, WorkerId};
@@ -208,6 +209,59 @@ impl<In: Send + 'static, Out: Send + 'static> MessageSource for Worker<In, Out> 
     }
 }
 
+/// What has an exit that a main loop can be told of: a [`Worker`], and with the feature
+/// `process` a `ProcessWorker`.
+///
+/// It is there to be named in bounds; it cannot be implemented elsewhere.
+pub trait ExitSource: Sealed {
+    /// How it ends.
+    type Exit: 'static;
+
+    /// What [`MainLoop::on_exit`] does.
+    #[doc(hidden)]
+    fn attach_exit(
+        &self,
+        main: &MainLoop,
+        callback: impl FnOnce(&MainLoop, Self::Exit) + 'static,
+    ) -> SourceId;
+}
+
+impl<In: Send + 'static, Out: Send + 'static> ExitSource for Worker<In, Out> {
+    type Exit = Exit;
+
+    fn attach_exit(
+        &self,
+        main: &MainLoop,
+        callback: impl FnOnce(&MainLoop, Exit) + 'static,
+    ) -> SourceId {
+        let rank = Rank::Last(main.number());
+        main.on_complete(Delivered::new(self.any(), rank), callback)
+    }
+}
+
+/// What points to a worker serves as well, as it would if there were no trait.
+macro_rules! through {
+    ($($pointer:ty),*) => {
+        $(
+            impl<W: Sealed + ?Sized> Sealed for $pointer {}
+
+            impl<W: ExitSource> ExitSource for $pointer {
+                type Exit = W::Exit;
+
+                fn attach_exit(
+                    &self,
+                    main: &MainLoop,
+                    callback: impl FnOnce(&MainLoop, W::Exit) + 'static,
+                ) -> SourceId {
+                    W::attach_exit(self, main, callback)
+                }
+            }
+        )*
+    };
+}
+
+through!(&W, Box<W>, Rc<W>, Arc<W>);
+
 impl MainLoop {
     /// Has `callback` run on this thread when `worker` has ended, after every
     /// message of its own that a listener or stream receives, and after every
@@ -234,13 +288,12 @@ impl MainLoop {
     /// main.run(); // 0, 1, "worker 1 panicked: too much", "code 1"
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn on_exit<In: Send + 'static, Out: Send + 'static>(
+    pub fn on_exit<W: ExitSource>(
         &self,
-        worker: &Worker<In, Out>,
-        callback: impl FnOnce(&MainLoop, Exit) + 'static,
+        worker: &W,
+        callback: impl FnOnce(&MainLoop, W::Exit) + 'static,
     ) -> SourceId {
-        let rank = Rank::Last(self.number());
-        self.on_complete(Delivered::new(worker.any(), rank), callback)
+        worker.attach_exit(self, callback)
     }
 
     /// Has `callback` run on this thread if `worker` ends with an error: after

@@ -37,5 +37,5 @@ pub use self::core::WorkerId;
 pub use self::current::{CurrentWorker, current_worker, is_main_thread};
 pub use self::dedicated::DedicatedBuilder;
 pub use self::exit::{BoxError, Exit, Exited, WorkerError};
-pub use self::handle::Worker;
+pub use self::handle::{ExitSource, Worker};
 pub use self::parent::Parent;

@@ -1,0 +1,406 @@
+//! The thread in the parent that looks after one process worker.
+//!
+//! It alone reads and writes the socket, reads what the child writes to stdout and
+//! stderr, signals the child and waits for it: so no number is signalled that is another
+//! process's by now. It sleeps in `poll`, and is woken by the child, by a message to be
+//! sent, and by the handle.
+
+use std::io::{ErrorKind, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal as Known;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::child::{Child, Greeting};
+use super::frame::{self, Filled, Frame, Kind};
+use super::output::{Kept, Output};
+use super::payload::Memory;
+use super::source::Source;
+use super::worker_exit::{Core, Ended, ProcessExit};
+use crate::error::Crash;
+use crate::port::{Lane, OwnedClaim};
+use crate::sync::Arc;
+use crate::util::{catch, discard};
+
+/// Messages are written down until so many bytes wait for the socket.
+const BATCH: usize = 64 * 1024;
+
+/// A buffer beyond this is given back, in bytes.
+const KEPT: usize = 1024 * 1024;
+
+/// So often in a row one thing is done before the others are looked at.
+const IN_A_ROW: usize = 64;
+
+/// Where a child's end cannot be polled, it is looked for so often.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A child that has closed its connection is given so long to be gone.
+const ENDING: Duration = Duration::from_millis(250);
+
+/// What a worker is to be, as far as its keeper has to know.
+pub(super) struct Orders {
+    pub(super) number: u32,
+    pub(super) hash: u64,
+    pub(super) start_timeout: Duration,
+    pub(super) grace: Duration,
+    pub(super) max_payload: u64,
+    pub(super) output: Output,
+}
+
+/// See the [module](self).
+pub(super) struct Keeper<In, Out> {
+    orders: Orders,
+    core: Arc<Core>,
+    child: Child,
+    /// Readable when the child has ended, where there is such.
+    ending: Option<OwnedFd>,
+    mailbox: Arc<Lane<In>>,
+    mail: OwnedClaim<In>,
+    outbox: Arc<Lane<Out>>,
+    waker: Waker,
+    /// Frames, of which the first `sent` bytes are on their way.
+    out: Vec<u8>,
+    sent: usize,
+    /// Nothing more is to be sent, or can be.
+    is_done: bool,
+    kept: Kept,
+    panic: Option<String>,
+    /// Its owner has killed it.
+    was_killed: bool,
+}
+
+impl<In, Out> Keeper<In, Out>
+where
+    In: Serialize + Send + 'static,
+    Out: DeserializeOwned + Send + 'static,
+{
+    pub(super) fn new(
+        orders: Orders,
+        core: Arc<Core>,
+        child: Child,
+        mailbox: Arc<Lane<In>>,
+        mail: OwnedClaim<In>,
+        outbox: Arc<Lane<Out>>,
+    ) -> Self {
+        Self {
+            waker: Waker::from(Arc::clone(&core.alarm)),
+            kept: orders.output.begin(),
+            ending: child.pollable_end(),
+            out: frame::small(Kind::Worker, 0, &orders.number.to_le_bytes()),
+            sent: 0,
+            is_done: false,
+            panic: None,
+            was_killed: false,
+            orders,
+            core,
+            child,
+            mailbox,
+            mail,
+            outbox,
+        }
+    }
+
+    /// The thread's whole life.
+    pub(super) fn live(mut self) {
+        let mut problem = self.greet().and_then(|()| self.talk()).err();
+        // Posts come back from here on.
+        self.mailbox.close();
+        // What is not to go on is not waited for.
+        let limit = if problem.is_none() {
+            ENDING
+        } else {
+            Duration::ZERO
+        };
+        let ended = self.child.has_ended();
+        let status = ended.or_else(|| self.child.parting(limit));
+        if status.is_none() && problem.is_none() && !self.was_killed {
+            problem = Some("it closed its connection, went on, and was killed".into());
+        }
+        let (core, outbox, was_killed) = (
+            Arc::clone(&self.core),
+            Arc::clone(&self.outbox),
+            self.was_killed,
+        );
+        let exit = self.exit(problem, status);
+        core.end(exit, was_killed, || outbox.close());
+    }
+
+    /// What is to be told of the end; the child, the descriptors and the mail that is
+    /// left are gone then.
+    fn exit(mut self, problem: Option<String>, status: Option<ExitStatus>) -> ProcessExit {
+        // What the program said before its hello is none of the worker's.
+        if self.child.is_greeted {
+            let (output, kept, name) = (&self.orders.output, &mut self.kept, self.core.name);
+            self.child
+                .pipes
+                .read_to_the_end(|stream, line| output.take(name, stream, line, kept));
+        }
+        self.mail.discard_all();
+        ProcessExit::new(Ended {
+            name: self.core.name,
+            end: Crash {
+                pid: self.child.pid(),
+                // Killed here, as far as is known.
+                signal: status.map_or(Some(libc::SIGKILL), |status| status.signal()),
+                code: status.and_then(|status| status.code()),
+                last_words: self.kept.last_words(),
+                stderr: self.kept.stderr(),
+            },
+            panic: self.panic.take(),
+            problem,
+            output: self.kept.all(),
+        })
+    }
+
+    /// Waits for the child's hello. It is sent its signals meanwhile.
+    fn greet(&mut self) -> Result<(), String> {
+        let grace_is_over = self.grace();
+        let must_look = {
+            let core = Arc::clone(&self.core);
+            move || {
+                let is_late = core.abandoned_at().zip(grace_is_over);
+                core.has_signals() || is_late.is_some_and(|(at, grace)| at.elapsed() > grace)
+            }
+        };
+        loop {
+            let Orders {
+                hash,
+                start_timeout,
+                ..
+            } = self.orders;
+            match self.child.greet(hash, start_timeout, &must_look) {
+                Greeting::Done => return Ok(()),
+                // It was killed, which is no problem.
+                Greeting::Failed(_) if self.was_killed && self.child.has_ended().is_some() => {
+                    return Ok(());
+                }
+                Greeting::Failed(why) => return Err(why),
+                Greeting::Interrupted => {
+                    self.send_signals();
+                    self.end_of_grace()?;
+                }
+            }
+        }
+    }
+
+    /// Passes messages on, both ways, until the child has ended.
+    fn talk(&mut self) -> Result<(), String> {
+        loop {
+            // Before the looks at what it is about.
+            self.core.alarm.quiet();
+            self.send_signals();
+            self.end_of_grace()?;
+            let has_more = self.write()?;
+            // Asked first: what a child said before its end is there by then.
+            let has_ended = self.has_ended();
+            let read = self.read(has_ended)?;
+            self.pass_output_on();
+            if has_ended || read == Filled::End {
+                return Ok(());
+            }
+            if !has_more && read == Filled::Nothing {
+                self.wait();
+            }
+        }
+    }
+
+    /// Whether the child is no more.
+    fn has_ended(&mut self) -> bool {
+        let is_worth_it = self.ending.as_ref().is_none_or(|ending| {
+            let mut fds = [PollFd::new(ending, PollFlags::IN)];
+            poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+        });
+        is_worth_it && self.child.has_ended().is_some()
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&self) {
+        let mut events = PollFlags::IN;
+        if self.sent < self.out.len() {
+            events |= PollFlags::OUT;
+        }
+        let mut fds = vec![
+            PollFd::new(&self.child.socket, events),
+            PollFd::new(self.core.alarm.fd(), PollFlags::IN),
+        ];
+        let others = self
+            .child
+            .pipes
+            .open()
+            .map(|pipe| PollFd::new(pipe, PollFlags::IN));
+        fds.extend(others);
+        fds.extend(self.ending.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        let look = self.ending.is_none().then_some(LOOK);
+        let left = self.left_of_grace();
+        let limit = [look, left].into_iter().flatten().min();
+        let limit = limit.map(|limit| Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(limit.subsec_nanos()),
+        });
+        // A wait that was interrupted is looked at like any other.
+        let _ = poll(&mut fds, limit.as_ref());
+    }
+
+    fn send_signals(&mut self) {
+        for signal in self.core.take_signals() {
+            let Some(signal) = signal.known() else {
+                continue;
+            };
+            self.was_killed |= !matches!(signal, Known::STOP | Known::CONT);
+            // If it is gone, it needs none.
+            let _ = self.child.signal(signal);
+        }
+    }
+
+    /// How long it may go on without its handle; for ever if that is too long to count.
+    fn grace(&self) -> Option<Duration> {
+        let grace = self.orders.grace;
+        Instant::now().checked_add(grace).map(|_| grace)
+    }
+
+    fn left_of_grace(&self) -> Option<Duration> {
+        let since = self.core.abandoned_at()?.elapsed();
+        Some(self.grace()?.saturating_sub(since))
+    }
+
+    fn end_of_grace(&self) -> Result<(), String> {
+        match self.left_of_grace() {
+            Some(Duration::ZERO) => {
+                let grace = self.orders.grace;
+                Err(format!(
+                    "it went on for {grace:?} after its handle was dropped, and was killed"
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn pass_output_on(&mut self) {
+        let (output, kept, name) = (&self.orders.output, &mut self.kept, self.core.name);
+        self.child
+            .pipes
+            .read(|stream, line| output.take(name, stream, line, kept));
+    }
+
+    /// Sends what the socket takes; whether there may be more that it takes.
+    fn write(&mut self) -> Result<bool, String> {
+        for _ in 0..IN_A_ROW {
+            while self.sent < self.out.len() {
+                match (&self.child.socket).write(&self.out[self.sent..]) {
+                    Ok(sent) => self.sent += sent,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                    Err(_) => {
+                        // It is about to end, and may have said something.
+                        self.is_done = true;
+                        self.mailbox.close();
+                        self.mail.discard_all();
+                        self.out.clear();
+                        self.sent = 0;
+                    }
+                }
+            }
+            self.out.clear();
+            self.sent = 0;
+            if self.out.capacity() > KEPT {
+                self.out = Vec::new();
+            }
+            self.write_down()?;
+            if self.out.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes down messages that wait.
+    fn write_down(&mut self) -> Result<(), String> {
+        while !self.is_done && self.out.len() < BATCH {
+            match self.mail.poll_next(&self.waker) {
+                Poll::Pending => break,
+                Poll::Ready(Some(message)) => self.append(message)?,
+                Poll::Ready(None) => {
+                    self.is_done = true;
+                    let bye = frame::small(Kind::Disconnect, 0, &[]);
+                    self.out.extend_from_slice(&bye);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, message: In) -> Result<(), String> {
+        let begin = self.out.len();
+        frame::append(&mut self.out, Kind::Post, 0);
+        let (out, most) = (&mut self.out, self.orders.max_payload);
+        // The user's code.
+        let written = catch(|| Memory::new(None).write(&message, out, most));
+        discard(message);
+        let written = written.unwrap_or_else(|panic| {
+            discard(panic);
+            Err("it panicked".into())
+        });
+        written.map_err(|error| format!("a message for it could not be written: {error}"))?;
+        frame::finish(&mut self.out[begin..]);
+        Ok(())
+    }
+
+    /// Takes what has come; all of it if it is the last. What the last look brought.
+    fn read(&mut self, to_the_end: bool) -> Result<Filled, String> {
+        let mut rounds = 0;
+        loop {
+            let filled = self.child.inbox.fill(&self.child.socket);
+            // An error is the end, too: of a child that did not read what was sent to it.
+            let filled = filled.unwrap_or(Filled::End);
+            loop {
+                let frame = self.child.inbox.take();
+                let frame = frame.map_err(|malformed| format!("it said {malformed}"))?;
+                let Some(frame) = frame else { break };
+                match message(&frame)? {
+                    Said::Message(message) => self.deliver(message),
+                    Said::Panic(text) => self.panic = Some(text),
+                }
+            }
+            rounds += 1;
+            if filled != Filled::Some || rounds >= IN_A_ROW && !to_the_end {
+                return Ok(filled);
+            }
+        }
+    }
+
+    fn deliver(&self, message: Out) {
+        if self.core.is_abandoned() && !self.outbox.is_claimed() {
+            return discard(message);
+        }
+        // It is closed by nobody else.
+        discard(self.outbox.post(message));
+    }
+}
+
+enum Said<T> {
+    Message(T),
+    Panic(String),
+}
+
+fn message<T: DeserializeOwned>(frame: &Frame<'_>) -> Result<Said<T>, String> {
+    match frame.kind {
+        Kind::Posted => {}
+        Kind::Panic => {
+            let text = String::from_utf8_lossy(frame.payload);
+            return Ok(Said::Panic(text.into_owned()));
+        }
+        kind => return Err(format!("it said {kind:?}, which no worker says")),
+    }
+    let read = catch(|| Source::InFrame(frame.payload).read().map(Said::Message));
+    let read = read.unwrap_or_else(|panic| {
+        discard(panic);
+        Err("it panicked".into())
+    });
+    read.map_err(|error| format!("a message of it could not be read: {error}"))
+}

@@ -1,0 +1,44 @@
+//! [`Signal`]: what a process can be sent.
+
+use rustix::process::Signal as Known;
+
+/// A signal, for [`ProcessWorker::kill`](super::ProcessWorker::kill): one of these, or
+/// any number, as `libc` has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Signal(i32);
+
+impl Signal {
+    /// `SIGTERM`: ends a process that does not handle it.
+    pub const TERM: Self = Self(libc::SIGTERM);
+    /// `SIGKILL`: ends every process.
+    pub const KILL: Self = Self(libc::SIGKILL);
+    /// `SIGINT`, as by Ctrl-C.
+    pub const INT: Self = Self(libc::SIGINT);
+    /// `SIGHUP`.
+    pub const HUP: Self = Self(libc::SIGHUP);
+    /// `SIGUSR1`.
+    pub const USR1: Self = Self(libc::SIGUSR1);
+    /// `SIGUSR2`.
+    pub const USR2: Self = Self(libc::SIGUSR2);
+    /// `SIGSTOP`: the process stands still until [`CONT`](Self::CONT).
+    pub const STOP: Self = Self(libc::SIGSTOP);
+    /// `SIGCONT`.
+    pub const CONT: Self = Self(libc::SIGCONT);
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> i32 {
+        self.0
+    }
+
+    /// `None` if the system knows no such signal by a name.
+    pub(super) fn known(self) -> Option<Known> {
+        Known::from_named_raw(self.0)
+    }
+}
+
+impl From<i32> for Signal {
+    fn from(number: i32) -> Self {
+        Self(number)
+    }
+}
