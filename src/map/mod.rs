@@ -31,8 +31,8 @@
 //! waits are shorter than 100 us waits for a *younger* job than the oldest, twice as
 //! far ahead each time, and then gives all those results out without another wait. A
 //! default look-ahead grows with that, so that the pool has work meanwhile. (Items of 1 us
-//! in a pool of two threads on two cores: 7 us of processor time each without
-//! this, 1.3 us with it.)
+//! in a pool of two threads on two cores take 0.7 us each with this, and took 6 us
+//! in a map without order before that had any of it.)
 //!
 //! Only waits teach: who takes results more slowly than they come goes no further
 //! ahead. Longer waits bring it back, and one of 2 ms is given up for the oldest

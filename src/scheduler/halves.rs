@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_micros(50);
 
 /// How many halves more than the oldest are shown in a job, and after each theft.
 ///
-/// To show a half and to take it back costs ten times what a join costs, and in a
-/// balanced tree the half of all halves are among the eight oldest at some time. But a
-/// tree of a few long leaves is to be had by all threads at once, before its owner has
+/// To show a half and to take it back is a fence and a compare-exchange, and in a
+/// balanced tree of ten layers nearly all halves are among the eight oldest at some time.
+/// But a tree of a few long leaves is to be had by all threads at once, before its owner has
 /// come to the end of its first leaf.
 const CREDIT: u32 = 8;
 
