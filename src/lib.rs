@@ -145,7 +145,7 @@
 //! With the feature `process`, on unix: the module `process` runs jobs in processes of
 //! their own. They can be killed, when their time is over, when they are cancelled or
 //! when they have too much memory; and a crash of theirs is an error of one job. A worker
-//! in a process of its own is there too.
+//! in a process of its own is there too, and `Cluster`: worker processes behind one port.
 //!
 //! # What is promised
 //! * **The main loop never blocks.** The calls that wait are few and named:

@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 
 /// What both sides have to speak.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// A frame without its payload.
 pub(super) const HEADER: usize = 13;
@@ -34,7 +34,8 @@ pub(super) enum Kind {
     Worker = 4,
     /// To a worker: a message.
     Post = 5,
-    /// To a worker: no more messages.
+    /// To a worker: no more messages, and to a cluster's: no more connections either. That
+    /// comes with a byte: whether all workers are told so.
     Disconnect = 6,
     /// From the child, first: [`Hello`].
     Hello = 16,
@@ -48,6 +49,18 @@ pub(super) enum Kind {
     Refused = 20,
     /// From a worker: a message.
     Posted = 21,
+    /// To a cluster's worker, first: [`Enlist`]. Comes with the listener's descriptor, if
+    /// that is shared.
+    Enlist = 32,
+    /// To a cluster's worker: a connection, which comes with it as a descriptor. The number
+    /// is its own.
+    Connection = 33,
+    /// From a cluster's worker: the version, `u32`.
+    Online = 48,
+    /// From a cluster's worker: it takes connections.
+    Listening = 49,
+    /// From a cluster's worker: it has the connection of that number.
+    Accepted = 50,
 }
 
 impl Kind {
@@ -65,6 +78,11 @@ impl Kind {
             Self::Panic,
             Self::Refused,
             Self::Posted,
+            Self::Enlist,
+            Self::Connection,
+            Self::Online,
+            Self::Listening,
+            Self::Accepted,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -151,6 +169,34 @@ impl Hello {
         Some(Self {
             version: u32::from_le_bytes(*version),
             hash: u64_of(rest)?,
+        })
+    }
+}
+
+/// What a cluster's primary tells a worker first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Enlist {
+    pub(super) version: u32,
+    pub(super) parent: u32,
+    pub(super) id: u64,
+}
+
+impl Enlist {
+    pub(super) fn write(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&self.version.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.parent.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.id.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first_chunk()?;
+        let (parent, rest) = rest.split_first_chunk()?;
+        Some(Self {
+            version: u32::from_le_bytes(*version),
+            parent: u32::from_le_bytes(*parent),
+            id: u64_of(rest)?,
         })
     }
 }
@@ -372,6 +418,13 @@ mod tests {
             max_payload: 1 << 40,
         };
         assert_eq!(Welcome::read(&welcome.write()), Some(welcome));
+        let enlist = Enlist {
+            version: VERSION,
+            parent: 78,
+            id: u64::MAX - 1,
+        };
+        assert_eq!(Enlist::read(&enlist.write()), Some(enlist));
+        assert_eq!(Enlist::read(&enlist.write()[1..]), None);
         let hello = Hello {
             version: VERSION,
             hash: u64::MAX - 5,

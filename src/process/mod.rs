@@ -4,6 +4,7 @@
 //! A [`Task`] is a job with a name that can be written down; [`Tasks`] are those that a
 //! program has; a [`ProcessPool`] runs them in children, which are this program started
 //! again. All else is as on threads: the same handles, the same errors and some more.
+//! A [`Cluster`] is this program started again too, to serve one port with many processes.
 //!
 //! # What goes on
 //!
@@ -25,6 +26,7 @@
 //! | `frame` | what goes over the socket |
 //! | `payload`, `source` | arguments and results, written and read; the memory for large ones |
 //! | `output`, `pipes` | [`Output`]: what children write |
+//! | `cluster` | [`Cluster`]: processes that serve one port |
 //!
 //! A child's stdin is one end of a socket pair, which it moves away; so the standard
 //! library starts it without a fork of this process's memory. What else it inherits is
@@ -41,6 +43,7 @@ mod alarm;
 mod builder;
 mod bytes;
 mod child;
+mod cluster;
 mod driver;
 mod frame;
 mod job;
@@ -62,6 +65,10 @@ mod worker_exit;
 
 pub use self::builder::ProcessPoolBuilder;
 pub use self::bytes::Bytes;
+pub use self::cluster::{
+    Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterMessage, ClusterRemote,
+    ClusterWorker, Incoming, Scheduling, WorkerStatus,
+};
 pub use self::job::ProcessJob;
 pub use self::output::{Output, Stream};
 pub use self::parent::ProcessParent;

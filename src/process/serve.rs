@@ -37,7 +37,12 @@ pub(super) fn mark_of(socket: impl AsFd) -> io::Result<Option<String>> {
 
 /// The way to the parent, if this process is a child that has not begun to serve.
 pub(super) fn parents_socket() -> Option<UnixStream> {
-    let mark = std::env::var(MARK).ok()?;
+    socket_on_stdin(MARK)
+}
+
+/// The socket on stdin, if it is the one that this variable tells of.
+pub(super) fn socket_on_stdin(mark: &str) -> Option<UnixStream> {
+    let mark = std::env::var(mark).ok()?;
     let socket = io::stdin().as_fd().try_clone_to_owned().ok()?;
     (mark_of(&socket).ok()?? == mark).then(|| socket.into())
 }
@@ -122,7 +127,7 @@ fn nonsense(text: &str) -> io::Error {
 }
 
 /// Sees to it that the process ends soon after its parent, whatever a task does.
-fn watch(socket: UnixStream, parent: u32) -> io::Result<()> {
+pub(super) fn watch(socket: UnixStream, parent: u32) -> io::Result<()> {
     let parent = parent_to_watch(parent);
     let watch = move || {
         let mut fds = vec![PollFd::new(&socket, PollFlags::empty())];

@@ -2,8 +2,9 @@
 
 use rustix::process::Signal as Known;
 
-/// A signal, for [`ProcessWorker::kill`](super::ProcessWorker::kill): one of these, or
-/// any number, as `libc` has them.
+/// A signal, for [`ProcessWorker::kill`](super::ProcessWorker::kill) and
+/// [`Cluster::kill`](super::Cluster::kill): one of these, or any number, as `libc` has
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signal(i32);
 

@@ -1,0 +1,182 @@
+//! What a cluster tells, and what can go wrong with it.
+
+use std::{fmt, io};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::link::MAX_MESSAGE;
+use crate::error::BuildError;
+
+/// What happens to a cluster's workers, in Node's words. Workers are told apart by their
+/// ids, which count up from 1 and are not given twice.
+///
+/// For each worker: `Fork`, `Online`, `Listening`, any number of `Message`s, `Disconnect`,
+/// `Exit`, in this order, as far as it comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClusterEvent {
+    /// A process was started.
+    Fork {
+        /// The worker.
+        id: u64,
+        /// Its process.
+        pid: u32,
+    },
+    /// It has called [`Cluster::worker`](super::Cluster::worker).
+    Online {
+        /// The worker.
+        id: u64,
+    },
+    /// It takes connections.
+    Listening {
+        /// The worker.
+        id: u64,
+    },
+    /// It has [posted](super::ClusterWorker::post) something.
+    Message {
+        /// The worker.
+        id: u64,
+        /// What.
+        message: ClusterMessage,
+    },
+    /// The way to it is closed: nothing more will come but its exit.
+    Disconnect {
+        /// The worker.
+        id: u64,
+    },
+    /// Its process is gone. Connections that it had not taken go to others.
+    Exit {
+        /// The worker.
+        id: u64,
+        /// Its process, which was waited for.
+        pid: u32,
+        /// The exit code, if it ended by itself.
+        code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+        /// Whether it had been told to go, by a restart, a
+        /// [`disconnect`](super::Cluster::disconnect) or a [`stop`](super::Cluster::stop).
+        was_told: bool,
+    },
+    /// A [`rolling_restart`](super::Cluster::rolling_restart) is over.
+    Restarted {
+        /// Why it was given up, if it was: the workers that had not had their turn go on.
+        error: Option<String>,
+    },
+    /// No worker is left that serves, and starting more of them was given up. The cluster
+    /// stops; [`run`](super::Cluster::run) gives the same as an error.
+    Failed {
+        /// What became of the last one.
+        reason: String,
+    },
+}
+
+/// A message between a primary and a worker, not read yet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClusterMessage(pub(super) Vec<u8>);
+
+impl ClusterMessage {
+    /// Reads it. Nothing in it says what it is: it has to be what was posted.
+    ///
+    /// # Errors
+    /// [`ClusterError::Message`] if it cannot be read as a `T`.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClusterError> {
+        let (value, rest) = postcard::take_from_bytes(&self.0).map_err(unreadable)?;
+        match rest {
+            [] => Ok(value),
+            rest => Err(unreadable(format!("{} bytes are left over", rest.len()))),
+        }
+    }
+
+    pub(super) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Self, ClusterError> {
+        let bytes = postcard::to_stdvec(value)
+            .map_err(|error| ClusterError::Message(format!("it cannot be written: {error}")))?;
+        match bytes.len() > MAX_MESSAGE {
+            true => Err(ClusterError::Message(format!(
+                "it has {} bytes, and {MAX_MESSAGE} are the most",
+                bytes.len()
+            ))),
+            false => Ok(Self(bytes)),
+        }
+    }
+}
+
+fn unreadable(why: impl fmt::Display) -> ClusterError {
+    ClusterError::Message(format!("it cannot be read: {why}"))
+}
+
+/// How long it is.
+impl fmt::Debug for ClusterMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClusterMessage({} bytes)", self.0.len())
+    }
+}
+
+/// What can go wrong with a cluster.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// A number of workers that is not possible.
+    #[error("workers: {0}")]
+    Setting(#[from] BuildError),
+    /// The address cannot be listened on.
+    #[error("cannot listen: {0}")]
+    Listen(io::Error),
+    /// A process, a thread or the way between two cannot be had.
+    #[error("a worker cannot be started: {0}")]
+    Start(io::Error),
+    /// The workers that were started died, or never came to
+    /// [`Cluster::worker`](super::Cluster::worker).
+    #[error("no worker serves: {reason}")]
+    Workers {
+        /// What became of the last one.
+        reason: String,
+    },
+    /// This process is a worker, and was about to start a cluster of its own.
+    #[error(
+        "this process is a cluster's worker: it is to call `Cluster::worker()`, \
+         and `listen` is for the primary (`Cluster::is_primary()`)"
+    )]
+    InWorker,
+    /// This process is no worker, or [`Cluster::worker`](super::Cluster::worker) was
+    /// called before.
+    #[error("this process is no cluster's worker, or has called `Cluster::worker()` before")]
+    NotWorker,
+    /// The primary is of another build of the program, or is gone.
+    #[error("the primary: {0}")]
+    Primary(String),
+    /// A message that is none.
+    #[error("a message: {0}")]
+    Message(String),
+    /// There is no worker of that id any more.
+    #[error("there is no worker {0}")]
+    NoWorker(u64),
+    /// A number that is no signal's.
+    #[error("there is no signal {0}")]
+    NoSignal(i32),
+    /// The cluster has ended, or this process is a fork of its primary.
+    #[error("the cluster has ended")]
+    Ended,
+}
+
+/// The whole sentence, for programs whose `main` returns the error.
+impl fmt::Debug for ClusterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClusterError({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_read_as_what_it_was_or_not_at_all() {
+        let message = ClusterMessage::write(&("words", 7_u32)).unwrap();
+        assert_eq!(message.read::<(String, u32)>().unwrap().0, "words");
+        assert!(message.read::<String>().is_err(), "a rest");
+        assert!(message.read::<[u64; 9]>().is_err(), "too short");
+        assert!(ClusterMessage::write(&vec![1_u8; MAX_MESSAGE + 1]).is_err());
+    }
+}

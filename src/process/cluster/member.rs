@@ -1,0 +1,265 @@
+//! A worker, as the primary sees it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{self, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::builder::Settings;
+use super::event::ClusterMessage;
+use super::link::{Along, MAX_MESSAGE, Outbox};
+use super::worker::MARK;
+use crate::process::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
+use crate::process::serve::mark_of;
+use crate::process::signal::Signal;
+use crate::sync::Arc;
+use crate::sys::fork::Generation;
+
+/// So many connections may be on their way to a worker that has not taken them yet. One
+/// keeps it busy while the next is fetched; each more waits behind the ones before it.
+const WINDOW: usize = 4;
+
+/// How far a worker has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stage {
+    Started,
+    Online,
+    Listening(Instant),
+}
+
+/// What a worker has said.
+pub(super) enum Said {
+    Online,
+    Listening,
+    Message(ClusterMessage),
+    /// What no worker says.
+    Nonsense(String),
+}
+
+/// A worker's process. **Dropping it** kills it, and waits until it is gone.
+pub(super) struct Member {
+    pub(super) id: u64,
+    pub(super) place: usize,
+    pub(super) stage: Stage,
+    /// It takes no more connections, and is killed at that time.
+    pub(super) leaving: Option<Instant>,
+    /// Because it was told so.
+    pub(super) was_told: bool,
+    /// Its end of the socket is closed.
+    pub(super) is_closed: bool,
+    /// Why it was killed, if it was from here and was not told to go.
+    pub(super) fault: Option<String>,
+    pub(super) socket: UnixStream,
+    pub(super) outbox: Outbox,
+    /// To be polled for the process's end, where that is possible.
+    pub(super) end: Option<OwnedFd>,
+    inbox: Inbox,
+    /// The connections that it was given and has not taken.
+    pub(super) untaken: VecDeque<(u64, Arc<TcpStream>)>,
+    pub(super) started: Instant,
+    process: process::Child,
+    made_in: Generation,
+}
+
+impl Member {
+    pub(super) fn start(
+        id: u64,
+        place: usize,
+        settings: &Settings,
+        listener: Option<Along>,
+    ) -> io::Result<Self> {
+        let (socket, its_end) = UnixStream::pair()?;
+        socket.set_nonblocking(true)?;
+        let program = &settings.program;
+        let mut command = Command::new(&program.path);
+        command.args(&program.args);
+        command.envs(program.env.iter().map(|(key, value)| (key, value)));
+        let own = settings.env_of.iter().filter(|(of, ..)| *of == place);
+        command.envs(own.map(|(_, key, value)| (key, value)));
+        command.env(MARK, mark_of(&its_end)?.unwrap_or_default());
+        command.stdin(Stdio::from(OwnedFd::from(its_end)));
+        let process = command.spawn()?;
+        // The worker's end of the socket goes with it.
+        drop(command);
+        let enlist = Enlist {
+            version: VERSION,
+            parent: process::id(),
+            id,
+        };
+        let mut outbox = Outbox::default();
+        outbox.push(frame::small(Kind::Enlist, 0, &enlist.write()), listener);
+        let end = watch_end(&process);
+        Ok(Self {
+            id,
+            place,
+            stage: Stage::Started,
+            leaving: None,
+            was_told: false,
+            is_closed: false,
+            fault: None,
+            socket,
+            outbox,
+            end,
+            inbox: Inbox::new(MAX_MESSAGE),
+            untaken: VecDeque::new(),
+            started: Instant::now(),
+            process,
+            made_in: Generation::current(),
+        })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(super) fn is_listening(&self) -> bool {
+        matches!(self.stage, Stage::Listening(_)) && self.leaving.is_none() && !self.is_closed
+    }
+
+    /// Whether it is still on its way to taking connections.
+    pub(super) fn is_starting(&self) -> bool {
+        !matches!(self.stage, Stage::Listening(_)) && self.leaving.is_none()
+    }
+
+    /// Whether it may be given a connection.
+    pub(super) fn has_room(&self) -> bool {
+        self.is_listening() && self.untaken.len() < WINDOW
+    }
+
+    pub(super) fn give(&mut self, number: u64, stream: TcpStream) {
+        let stream = Arc::new(stream);
+        let along: Along = stream.clone();
+        self.untaken.push_back((number, stream));
+        self.post(frame::small(Kind::Connection, number, b""), Some(along));
+    }
+
+    /// Sends a frame, now or when there is room.
+    pub(super) fn post(&mut self, frame: Vec<u8>, along: Option<Along>) {
+        self.outbox.push(frame, along);
+        self.send();
+    }
+
+    /// Sends what there is room for.
+    pub(super) fn send(&mut self) {
+        if self.outbox.send(&self.socket).is_err() {
+            // It is gone, which reading finds.
+            self.outbox.clear();
+        }
+    }
+
+    /// Tells it to take no more connections, and to end when it has drained.
+    pub(super) fn leave(&mut self, until: Instant, is_last: bool) {
+        self.leaving = Some(self.leaving.map_or(until, |before| before.min(until)));
+        if !std::mem::replace(&mut self.was_told, true) {
+            self.post(
+                frame::small(Kind::Disconnect, 0, &[u8::from(is_last)]),
+                None,
+            );
+        }
+    }
+
+    /// Reads what has come, as far as it may be believed, so many times at most: so that
+    /// one that talks and talks does not hold the others up.
+    pub(super) fn read(&mut self, said: &mut Vec<Said>, times: usize) {
+        for _ in 0..times {
+            if self.is_closed {
+                return;
+            }
+            match self.inbox.fill(&self.socket) {
+                Ok(Filled::Some) => {}
+                Ok(Filled::Nothing) => return,
+                Ok(Filled::End) | Err(_) => self.is_closed = true,
+            }
+            if let Err(nonsense) = self.understand(said) {
+                said.push(Said::Nonsense(nonsense));
+                self.is_closed = true;
+            }
+        }
+    }
+
+    fn understand(&mut self, said: &mut Vec<Said>) -> Result<(), String> {
+        while let Some(frame) = self.inbox.take().map_err(|error| error.to_string())? {
+            match (frame.kind, self.stage) {
+                (Kind::Online, Stage::Started) => {
+                    if frame.payload != VERSION.to_le_bytes() {
+                        return Err("it is another build of the program".into());
+                    }
+                    self.stage = Stage::Online;
+                    said.push(Said::Online);
+                }
+                (Kind::Listening, Stage::Online) => {
+                    self.stage = Stage::Listening(Instant::now());
+                    said.push(Said::Listening);
+                }
+                (Kind::Accepted, Stage::Listening(_)) => {
+                    let number = frame.job;
+                    let is_it = |(untaken, _): &(u64, _)| *untaken == number;
+                    match self.untaken.iter().position(is_it) {
+                        // The worker has its own descriptor of it.
+                        Some(at) => drop(self.untaken.remove(at)),
+                        None => return Err(format!("it took a connection {number}")),
+                    }
+                }
+                (Kind::Posted, Stage::Online | Stage::Listening(_)) => {
+                    said.push(Said::Message(ClusterMessage(frame.payload.to_vec())));
+                }
+                (kind, _) => return Err(format!("it said {kind:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// How it has ended, if it has.
+    pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().ok().flatten()
+    }
+
+    pub(super) fn kill(&mut self) {
+        let _ = self.process.kill();
+    }
+
+    /// Sends a signal.
+    pub(super) fn signal(&self, signal: Signal) {
+        use rustix::process::{Pid, kill_process};
+
+        // It has not been waited for, so that the number is still its own.
+        if let Some(signal) = signal.known() {
+            let _ = kill_process(Pid::from_child(&self.process), signal);
+        }
+    }
+
+    /// Whether it has listened for so long, until now.
+    pub(super) fn has_served(&self, uptime: Duration) -> bool {
+        matches!(self.stage, Stage::Listening(since) if since.elapsed() >= uptime)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // In a fork it is another process's child.
+        if !self.made_in.is_past() {
+            self.kill();
+            let _ = self.process.wait();
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", not(windlass_portable)))]
+fn watch_end(process: &process::Child) -> Option<OwnedFd> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    pidfd_open(Pid::from_child(process), PidfdFlags::empty()).ok()
+}
+
+#[cfg(any(not(target_os = "linux"), windlass_portable))]
+fn watch_end(_process: &process::Child) -> Option<OwnedFd> {
+    None
+}
+
+/// A listener that is shared goes along with the first frame.
+pub(super) fn along(it: &Arc<impl AsFd + Send + Sync + 'static>) -> Along {
+    it.clone()
+}

@@ -1,0 +1,33 @@
+//! [`Cluster`]: processes that serve one port.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `builder` | [`ClusterBuilder`], [`Scheduling`] |
+//! | `handle` | [`Cluster`], [`ClusterRemote`]: what the primary's program holds |
+//! | `event` | [`ClusterEvent`], [`ClusterMessage`], [`ClusterError`] |
+//! | `engine` | the primary's thread: what has happened, what is due, whose turn it is |
+//! | `places` | restarts: after a death, and of all one by one |
+//! | `member` | a worker, as the primary sees it |
+//! | `worker` | [`ClusterWorker`]: the same, as it sees itself |
+//! | `link` | frames and descriptors over the socket between the two |
+//!
+//! A worker's stdin is one end of a socket pair, as a pool's child's is. The primary says
+//! [`Enlist`](super::frame::Enlist), with the listener if that is shared. The worker says
+//! when it is online and when it listens. With round robin each connection comes as a frame
+//! with a descriptor, and the primary keeps its own descriptor until the worker says that
+//! the program has taken it: so a worker that dies costs only what it had taken, and the
+//! rest is given to others.
+
+mod builder;
+mod engine;
+mod event;
+mod handle;
+mod link;
+mod member;
+mod places;
+mod worker;
+
+pub use self::builder::{ClusterBuilder, Scheduling};
+pub use self::event::{ClusterError, ClusterEvent, ClusterMessage};
+pub use self::handle::{Cluster, ClusterRemote, WorkerStatus};
+pub use self::worker::{ClusterWorker, Incoming};

@@ -1,0 +1,364 @@
+//! [`ClusterWorker`]: the worker's side.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use serde::Serialize;
+
+use super::event::{ClusterError, ClusterMessage};
+use super::link::{MAX_MESSAGE, Receiver};
+use crate::main_loop::listener::sealed::Sealed;
+use crate::main_loop::{MainLoop, MessageSource, SourceId};
+use crate::port::{Lane, Port, RecvError, channel, receiving_methods};
+use crate::process::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
+use crate::process::serve::{socket_on_stdin, watch};
+use crate::sync::{Arc, AtomicBool, Mutex, OnceLock, Ordering, thread};
+
+/// Set for a worker, to what its socket on stdin is known by.
+pub(super) const MARK: &str = "WINDLASS_WORKER";
+
+/// After an accept that went wrong (no descriptors, no memory), the next one waits.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Set once this process has become a worker, whose stdin tells nothing any more.
+static ENLISTED: OnceLock<()> = OnceLock::new();
+
+pub(super) fn is_worker() -> bool {
+    ENLISTED.get().is_some() || socket_on_stdin(MARK).is_some()
+}
+
+/// A connection on its way to whoever takes it, with its number.
+type Handed = (u64, TcpStream);
+
+/// A worker's side of a [`Cluster`](super::Cluster), from
+/// [`Cluster::worker`](super::Cluster::worker).
+///
+/// [`incoming`](Self::incoming) gives connections until the primary wants no more of them
+/// served here; then the program finishes those that it has, and returns from `main`.
+/// Meanwhile messages go both ways: [`post`](Self::post), and
+/// [`recv`](Self::recv) and the other ways to receive, or
+/// [`MainLoop::on_message`], until the primary says so.
+///
+/// All of it may be done by several threads. **Dropping it** closes the way to the primary,
+/// which then expects the process to end. If the primary is killed, this process is killed
+/// half a second later, whatever it does.
+pub struct ClusterWorker {
+    id: u64,
+    state: Arc<State>,
+    messages: Port<Infallible, ClusterMessage>,
+    connections: Port<Infallible, Handed>,
+    /// Who waits for a connection; the others wait for their turn.
+    turn: Mutex<()>,
+    listener: Option<TcpListener>,
+    /// Its other end is closed when there are to be no more connections.
+    stop: UnixStream,
+}
+
+struct State {
+    socket: UnixStream,
+    /// Who writes has this.
+    writing: Mutex<()>,
+    /// Relaxed: it is only set once.
+    is_listening: AtomicBool,
+    /// Release, with an Acquire in who looks: `is_last` is set before it.
+    is_disconnected: AtomicBool,
+    /// All workers are to go: nobody else will serve what is left. Relaxed.
+    is_last: AtomicBool,
+}
+
+impl State {
+    fn send(&self, frame: &[u8]) -> io::Result<()> {
+        let _mine = self.writing.lock();
+        (&self.socket).write_all(frame)
+    }
+}
+
+/// Becomes a worker.
+pub(super) fn enlist() -> Result<ClusterWorker, ClusterError> {
+    let Some(socket) = socket_on_stdin(MARK) else {
+        return Err(ClusterError::NotWorker);
+    };
+    if ENLISTED.set(()).is_err() {
+        return Err(ClusterError::NotWorker);
+    }
+    begin(socket).map_err(|error| ClusterError::Primary(error.to_string()))
+}
+
+fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
+    // Whatever reads stdin from here on finds it empty.
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    let mut reader = Reader {
+        inbox: Inbox::new(MAX_MESSAGE),
+        descriptors: VecDeque::new(),
+    };
+    let enlist = loop {
+        if let Some((kind, _)) = reader.inbox.next().map_err(nonsense)? {
+            let frame = reader.inbox.take().map_err(nonsense)?;
+            let read = frame.and_then(|frame| Enlist::read(frame.payload));
+            break read.filter(|_| kind == Kind::Enlist);
+        }
+        if reader.fill(&socket)? == Filled::End {
+            return Err(nonsense("it is gone"));
+        }
+    };
+    let enlist = enlist.ok_or_else(|| nonsense("it did not begin as it should"))?;
+    if enlist.version != VERSION {
+        return Err(nonsense("it is another build of the program"));
+    }
+    let listener = reader.descriptors.pop_front().map(TcpListener::from);
+    watch(socket.try_clone()?, enlist.parent)?;
+    let (stop, stops) = UnixStream::pair()?;
+    let state = Arc::new(State {
+        socket,
+        writing: Mutex::default(),
+        is_listening: AtomicBool::new(false),
+        is_disconnected: AtomicBool::new(false),
+        is_last: AtomicBool::new(false),
+    });
+    let (messages, to_messages) = channel();
+    let (connections, to_connections) = channel();
+    let link = Link {
+        state: state.clone(),
+        reader,
+        messages: to_messages,
+        connections: to_connections,
+        _stops: stops,
+    };
+    let builder = thread::Builder::new().name("windlass-cluster".into());
+    builder.spawn(move || link.run())?;
+    state.send(&frame::small(Kind::Online, 0, &VERSION.to_le_bytes()))?;
+    Ok(ClusterWorker {
+        id: enlist.id,
+        state,
+        messages,
+        connections,
+        turn: Mutex::default(),
+        listener,
+        stop,
+    })
+}
+
+fn nonsense(what: impl fmt::Display) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, what.to_string())
+}
+
+struct Reader {
+    inbox: Inbox,
+    /// Those that have come, and whose frames have not.
+    descriptors: VecDeque<OwnedFd>,
+}
+
+impl Reader {
+    fn fill(&mut self, socket: &UnixStream) -> io::Result<Filled> {
+        self.inbox.fill(Receiver {
+            socket,
+            descriptors: &mut self.descriptors,
+        })
+    }
+}
+
+/// The thread that reads what the primary says.
+struct Link {
+    state: Arc<State>,
+    reader: Reader,
+    messages: Port<ClusterMessage, Infallible>,
+    connections: Port<Handed, Infallible>,
+    /// Closed when this is dropped, like the ports.
+    _stops: UnixStream,
+}
+
+impl Link {
+    fn run(mut self) {
+        // However it ends: nothing more will come. If the primary is gone, the process is
+        // about to be.
+        let _ = self.read_all();
+        self.state.is_disconnected.store(true, Ordering::Release);
+    }
+
+    fn read_all(&mut self) -> io::Result<()> {
+        loop {
+            while let Some(frame) = self.reader.inbox.take().map_err(nonsense)? {
+                match frame.kind {
+                    Kind::Post => {
+                        let message = ClusterMessage(frame.payload.to_vec());
+                        // Who does not receive has dropped the port.
+                        let _ = self.messages.post(message);
+                    }
+                    Kind::Connection => {
+                        let number = frame.job;
+                        let descriptor = self.reader.descriptors.pop_front();
+                        let stream = descriptor.ok_or_else(|| nonsense("no connection"))?;
+                        // What nobody takes goes to another worker when this one is gone.
+                        let _ = self.connections.post((number, TcpStream::from(stream)));
+                    }
+                    Kind::Disconnect => {
+                        let is_last = frame.payload == [1];
+                        self.state.is_last.store(is_last, Ordering::Relaxed);
+                        // The last that it says.
+                        return Ok(());
+                    }
+                    kind => return Err(nonsense(format!("it said {kind:?}"))),
+                }
+            }
+            if self.reader.fill(&self.state.socket)? == Filled::End {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl ClusterWorker {
+    /// This worker's number in the cluster.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Takes connections from now on: an iterator that waits for the next one, and ends
+    /// when the primary says so (a restart, a disconnect, a stop) or is gone. Connections
+    /// that were given to this worker before that come first.
+    ///
+    /// Several threads may each have an iterator; each connection comes out of one.
+    pub fn incoming(&self) -> Incoming<'_> {
+        if !self.state.is_listening.swap(true, Ordering::Relaxed) {
+            // If the primary is gone, the first `next` says so.
+            let _ = self.state.send(&frame::small(Kind::Listening, 0, b""));
+        }
+        Incoming(self)
+    }
+
+    /// Whether the primary wants this worker to end: that is the time to answer
+    /// requests with `Connection: close`.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        self.state.is_disconnected.load(Ordering::Acquire)
+    }
+
+    /// Where the cluster listens, with
+    /// [`Scheduling::Shared`](super::Scheduling::Shared).
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.listener.as_ref()?.local_addr().ok()
+    }
+
+    /// Sends a message to the primary, which gets it as a
+    /// [`ClusterEvent::Message`](super::ClusterEvent::Message). Waits if the socket is
+    /// full; the primary reads all the time.
+    ///
+    /// # Errors
+    /// If the value cannot be written, or the primary is gone.
+    pub fn post<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), ClusterError> {
+        let message = ClusterMessage::write(message)?;
+        let sent = self.state.send(&frame::small(Kind::Posted, 0, &message.0));
+        sent.map_err(|error| ClusterError::Primary(error.to_string()))
+    }
+
+    receiving_methods!(ClusterMessage);
+
+    fn lane(&self) -> &Arc<Lane<ClusterMessage>> {
+        self.messages.lane()
+    }
+
+    /// The next connection that the primary hands over.
+    fn next_handed(&self) -> Option<TcpStream> {
+        let handed = {
+            let _turn = self.turn.lock();
+            self.connections.recv()
+        };
+        let (number, stream) = handed.ok()?;
+        // If the primary is gone, nobody else will serve it either.
+        let frame = frame::small(Kind::Accepted, number, b"");
+        let _ = self.state.send(&frame);
+        Some(stream)
+    }
+
+    /// The next connection of the listener that all workers have.
+    fn next_accepted(&self, listener: &TcpListener) -> Option<TcpStream> {
+        loop {
+            let mut fds = [
+                PollFd::new(listener, PollFlags::IN),
+                PollFd::new(&self.stop, PollFlags::IN),
+            ];
+            // A wait that was interrupted is looked at like any other.
+            let _ = poll(&mut fds, None);
+            let is_over = self.is_disconnected();
+            if is_over && !self.state.is_last.load(Ordering::Relaxed) {
+                return None;
+            }
+            match listener.accept() {
+                Ok((stream, _)) => return Some(stream),
+                Err(error) => match error.kind() {
+                    // Another worker has it; or nothing more will come.
+                    ErrorKind::WouldBlock if is_over => return None,
+                    ErrorKind::WouldBlock
+                    | ErrorKind::Interrupted
+                    | ErrorKind::ConnectionAborted => {}
+                    _ if is_over => return None,
+                    _ => thread::sleep(PAUSE),
+                },
+            }
+        }
+    }
+}
+
+impl Sealed for ClusterWorker {}
+
+impl MessageSource for ClusterWorker {
+    type Message = ClusterMessage;
+
+    fn attach(
+        &self,
+        main: &MainLoop,
+        callback: impl FnMut(&MainLoop, ClusterMessage) + 'static,
+    ) -> Result<SourceId, RecvError> {
+        main.listen(self.lane(), callback)
+    }
+}
+
+impl Drop for ClusterWorker {
+    fn drop(&mut self) {
+        // The thread that watches the primary keeps its own.
+        let _ = self.state.socket.shutdown(Shutdown::Write);
+    }
+}
+
+impl fmt::Debug for ClusterWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterWorker")
+            .field("id", &self.id)
+            .field("is_disconnected", &self.is_disconnected())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Connections, one after another; [`ClusterWorker::incoming`].
+#[must_use = "iterators do nothing unless advanced"]
+pub struct Incoming<'a>(&'a ClusterWorker);
+
+impl Iterator for Incoming<'_> {
+    type Item = TcpStream;
+
+    fn next(&mut self) -> Option<TcpStream> {
+        let stream = match &self.0.listener {
+            Some(listener) => self.0.next_accepted(listener),
+            None => self.0.next_handed(),
+        }?;
+        // On some systems it takes after its listener.
+        let _ = stream.set_nonblocking(false);
+        Some(stream)
+    }
+}
+
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").finish_non_exhaustive()
+    }
+}
