@@ -11,8 +11,10 @@
 //! are exchanged one by one, at the cost of nothing. `kill -TERM`, or Ctrl-C, ends it when
 //! all requests are answered.
 //!
-//! Options of the server: `--workers N`, and `--shared`, with which the workers accept
-//! connections themselves instead of being given them in turn.
+//! Options of the server: `--workers N`; `--shared`, with which the workers accept
+//! connections themselves instead of being given them in turn; and `--single`, with which a
+//! worker computes one answer at a time, as one of Node's does: without it a single worker
+//! takes all processors, and more workers are for when one of them dies.
 
 #[cfg(unix)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,14 +32,17 @@ mod unix {
     use std::error::Error;
     use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
     use std::net::TcpStream;
-    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, Mutex};
     use std::thread;
     use std::time::{Duration, Instant};
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     use windlass::process::{Cluster, ClusterEvent, ClusterRemote, ClusterWorker, Scheduling};
+
+    /// Set for workers that are to compute one answer at a time.
+    const SINGLE: &str = "CLUSTER_HTTP_SINGLE";
 
     /// How long a request may take to arrive.
     const SLOWEST: Duration = Duration::from_secs(30);
@@ -69,6 +74,7 @@ mod unix {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--shared" => builder = builder.scheduling(Scheduling::Shared),
+                "--single" => builder = builder.env(SINGLE, "1"),
                 "--workers" => {
                     let number = args.next().ok_or("--workers of how many?")?;
                     builder = builder.workers(number.parse()?);
@@ -128,22 +134,31 @@ mod unix {
         for signal in [SIGHUP, SIGINT] {
             signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
         }
+        let is_single = std::env::var_os(SINGLE).is_some();
+        let one_at_a_time = is_single.then(Mutex::default);
         thread::scope(|scope| {
             for stream in worker.incoming() {
                 // A client that goes away amid something is no news.
-                scope.spawn(move || drop(converse(worker, &stream)));
+                let turns = one_at_a_time.as_ref();
+                scope.spawn(move || drop(converse(worker, &stream, turns)));
             }
         });
         Ok(())
     }
 
     /// Answers the requests of one connection.
-    fn converse(worker: &ClusterWorker, stream: &TcpStream) -> io::Result<()> {
+    fn converse(
+        worker: &ClusterWorker,
+        stream: &TcpStream,
+        one_at_a_time: Option<&Mutex<()>>,
+    ) -> io::Result<()> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_millis(200)))?;
         let mut requests = BufReader::new(stream);
         while let Some(target) = next_request(worker, &mut requests)? {
+            let turn = one_at_a_time.map(Mutex::lock);
             let (status, text) = page(&target);
+            drop(turn);
             let is_last = worker.is_disconnected();
             let connection = if is_last { "close" } else { "keep-alive" };
             let text = format!(

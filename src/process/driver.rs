@@ -18,6 +18,7 @@ use rustix::event::PollFlags;
 use super::child::{Child, Greeting};
 use super::frame::{self, Filled, Kind};
 use super::output::{Kept, Output};
+use super::patience::{Patience, news};
 use super::payload::{self, Memory};
 use super::program::{Program, Starts};
 use super::source::Source;
@@ -49,7 +50,7 @@ type Unwound = Box<dyn Any + Send>;
 
 /// The waits between two looks at a job: the first and the longest.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
-const LATER_LOOK: Duration = Duration::from_millis(5);
+const LATER_LOOK: Duration = Duration::from_millis(3);
 
 /// A child that has closed its connection is given so long to be gone. (It ends itself
 /// somewhat later, and that is not what is to be told of it.)
@@ -65,6 +66,7 @@ pub(super) struct Driver {
     /// What was read from the shared memory.
     large: Vec<u8>,
     job: u64,
+    patience: Patience,
 }
 
 /// Why a child did not answer.
@@ -85,6 +87,7 @@ impl Driver {
             frame: Vec::new(),
             large: Vec::new(),
             job: 0,
+            patience: Patience::default(),
         }
     }
 
@@ -241,12 +244,16 @@ impl Driver {
         loop {
             rest = send(child, rest)?;
             meanwhile();
+            let mut looked = None;
             if rest.is_empty() && !has_waited {
                 // There cannot be an answer yet.
-                has_output = child.wait(PollFlags::IN, look.min(timeout.unwrap_or(look)));
+                looked = self.patience.look(|| news(child.inbox.fill(&child.socket)));
+                if looked.is_none() {
+                    has_output = child.wait(PollFlags::IN, look.min(timeout.unwrap_or(look)));
+                }
                 has_waited = true;
             }
-            let filled = child.inbox.fill(&child.socket);
+            let filled = looked.unwrap_or_else(|| child.inbox.fill(&child.socket));
             match child.inbox.next() {
                 Ok(None) => {}
                 Ok(Some((kind, job))) => {

@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use super::child::{Child, Greeting};
 use super::frame::{self, Filled, Frame, Kind};
 use super::output::{Kept, Output};
+use super::patience::Patience;
 use super::payload::Memory;
 use super::source::Source;
 use super::worker_exit::{Core, Ended, ProcessExit};
@@ -64,6 +65,7 @@ pub(super) struct Keeper<In, Out> {
     mail: OwnedClaim<In>,
     outbox: Arc<Lane<Out>>,
     waker: Waker,
+    patience: Patience,
     /// Frames, of which the first `sent` bytes are on their way.
     out: Vec<u8>,
     sent: usize,
@@ -90,6 +92,7 @@ where
     ) -> Self {
         Self {
             waker: Waker::from(Arc::clone(&core.alarm)),
+            patience: Patience::default(),
             kept: orders.output.begin(),
             ending: child.pollable_end(),
             out: frame::small(Kind::Worker, 0, &orders.number.to_le_bytes()),
@@ -220,7 +223,8 @@ where
     }
 
     /// Waits until there is something to do.
-    fn wait(&self) {
+    fn wait(&mut self) {
+        let left = self.left_of_grace();
         let mut events = PollFlags::IN;
         if self.sent < self.out.len() {
             events |= PollFlags::OUT;
@@ -237,14 +241,18 @@ where
         fds.extend(others);
         fds.extend(self.ending.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         let look = self.ending.is_none().then_some(LOOK);
-        let left = self.left_of_grace();
         let limit = [look, left].into_iter().flatten().min();
         let limit = limit.map(|limit| Timespec {
             tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(limit.subsec_nanos()),
         });
-        // A wait that was interrupted is looked at like any other.
-        let _ = poll(&mut fds, limit.as_ref());
+        let mut came = |limit: Option<&Timespec>| match poll(&mut fds, limit) {
+            Ok(0) => None,
+            // A wait that was interrupted is looked at like any other.
+            _ => Some(()),
+        };
+        let looked = self.patience.look(|| came(Some(&Timespec::default())));
+        looked.or_else(|| came(limit.as_ref()));
     }
 
     fn send_signals(&mut self) {

@@ -24,6 +24,7 @@
 //! | `signal` | [`Signal`] |
 //! | `program` | what is started, and how often that may go wrong |
 //! | `frame` | what goes over the socket |
+//! | `patience` | looking again and again before a wait |
 //! | `payload`, `source` | arguments and results, written and read; the memory for large ones |
 //! | `output`, `pipes` | [`Output`]: what children write |
 //! | `cluster` | [`Cluster`]: processes that serve one port |
@@ -50,6 +51,7 @@ mod job;
 mod keeper;
 mod output;
 mod parent;
+mod patience;
 mod payload;
 mod pipes;
 mod pool;

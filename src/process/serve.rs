@@ -12,6 +12,7 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::frame::{self, Filled, Frame, HEADER, Hello, Inbox, Kind, VERSION, Welcome};
 use super::parent::Line;
+use super::patience::{AtOnce, Patience, news};
 use super::payload::{self, Memory, SMALL, Written};
 use super::source::Source;
 use super::tasks::{Reply, Tasks};
@@ -77,6 +78,7 @@ fn begin(tasks: &Tasks, socket: UnixStream) -> io::Result<Child> {
     (&socket).write_all(&frame::small(Kind::Hello, 0, &hello.write()))?;
     Ok(Child {
         inbox: Inbox::new(memory.most_in_frame(welcome.max_payload)),
+        patience: Patience::default(),
         memory,
         socket,
         max_payload: welcome.max_payload,
@@ -165,6 +167,7 @@ fn parent_to_watch(_parent: u32) -> Option<OwnedFd> {
 struct Child {
     socket: UnixStream,
     inbox: Inbox,
+    patience: Patience,
     memory: Memory,
     max_payload: u64,
     /// What was read from the memory.
@@ -192,7 +195,11 @@ impl Child {
             if let Some((kind, _)) = next.map_err(|error| nonsense(&error.to_string()))? {
                 return Ok(Some(kind));
             }
-            if self.inbox.fill(&self.socket)? == Filled::End {
+            let looked = self
+                .patience
+                .look(|| news(self.inbox.fill(AtOnce(&self.socket))));
+            let filled = looked.unwrap_or_else(|| self.inbox.fill(&self.socket))?;
+            if filled == Filled::End {
                 return Ok(None);
             }
         }
