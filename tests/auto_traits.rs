@@ -180,3 +180,33 @@ fn a_join_error_passes_through_an_applications_own() {
     }
     assert!(build().unwrap_err().to_string().contains("num_threads(0)"));
 }
+
+#[cfg(all(unix, feature = "process"))]
+#[test]
+fn the_table_of_auto_traits_of_processes_holds() {
+    use windlass::process::{
+        Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterRemote, ClusterWorker,
+        ConnectionStream, Connections, ProcessExit, ProcessExited, ProcessParent, ProcessPool,
+        ProcessPoolBuilder, ProcessWorker, ProcessWorkerBuilder, Tasks,
+    };
+
+    is!(Tasks: Clone, Send, Sync, Unpin, std::fmt::Debug);
+    is!(ProcessPool: Send, Sync, Unpin, std::fmt::Debug);
+    is!(ProcessPoolBuilder: Send, Unpin, std::fmt::Debug);
+    // A message that may cross threads is enough.
+    is!(ProcessWorker<Cell<u8>, Cell<u8>>: Send, Sync, Unpin, UnwindSafe, std::fmt::Debug);
+    is_not!(ProcessWorker<u8, u8>: Clone);
+    is!(ProcessWorkerBuilder<Cell<u8>, Cell<u8>>: Send, Unpin, std::fmt::Debug);
+    is!(ProcessParent<Cell<u8>, Cell<u8>>: Clone, Send, Sync, Unpin, std::fmt::Debug);
+    is!(ProcessExit: Clone, Send, Sync, Unpin, UnwindSafe, std::fmt::Debug, std::fmt::Display);
+    is!(ProcessExited: Send, Unpin, Future, std::fmt::Debug);
+    is!(Cluster: Send, Sync, Unpin, std::fmt::Debug);
+    is_not!(Cluster: Clone);
+    is!(ClusterBuilder: Send, Sync, Unpin, std::fmt::Debug);
+    is!(ClusterRemote: Clone, Send, Sync, Unpin, std::fmt::Debug);
+    is!(ClusterWorker: Clone, Send, Sync, Unpin, std::fmt::Debug);
+    is!(Connections: Send, Sync, Unpin, std::fmt::Debug);
+    is!(ConnectionStream: Send, Unpin, futures_core::Stream, std::fmt::Debug);
+    is!(ClusterEvent: Clone, Send, Sync, Unpin, PartialEq, std::fmt::Debug);
+    is!(ClusterError: Send, Sync, Unpin, std::error::Error);
+}

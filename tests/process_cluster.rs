@@ -5,8 +5,10 @@
 mod common;
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 use common::forks::{alone, in_a_fork_with, leaving_no_thread};
 use common::tasks::{self, children_here, descriptors_here, is_there};
 use common::{is_child_of, until, watched};
+use futures_core::Stream;
 use windlass::MainLoop;
 use windlass::process::{
     Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterWorker, Scheduling,
@@ -58,6 +61,29 @@ fn worker() {
                 worker.post(&message.read::<Vec<u8>>().unwrap()).unwrap();
             }
         }
+        "stream" => {
+            let connections = worker.connections().unwrap();
+            let mut stream = connections.stream().unwrap();
+            assert!(connections.stream().unwrap_err().is_taken());
+            let mut next = || pollster::block_on(poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)));
+            thread::scope(|scope| {
+                while let Some(stream) = next() {
+                    let worker = &worker;
+                    scope.spawn(move || answer(worker, &stream));
+                }
+            });
+        }
+        "main loop" => {
+            let main = MainLoop::new();
+            let answers = worker.clone();
+            main.on_message(&worker.connections().unwrap(), move |_main, stream| {
+                answer(&answers, &stream);
+            })
+            .unwrap();
+            // Clones of it are all there is.
+            drop(worker);
+            main.run();
+        }
         _ => serve(&worker),
     }
 }
@@ -66,16 +92,18 @@ fn worker() {
 fn serve(worker: &ClusterWorker) {
     thread::scope(|scope| {
         for stream in worker.incoming() {
-            scope.spawn(move || {
-                let mut line = String::new();
-                let _ = BufReader::new(&stream).read_line(&mut line);
-                if let Some(millis) = line.trim().strip_prefix("slow ") {
-                    thread::sleep(Duration::from_millis(millis.parse().unwrap()));
-                }
-                let _ = writeln!(&stream, "{} {}", worker.id(), std::process::id());
-            });
+            scope.spawn(move || answer(worker, &stream));
         }
     });
+}
+
+fn answer(worker: &ClusterWorker, stream: &TcpStream) {
+    let mut line = String::new();
+    let _ = BufReader::new(stream).read_line(&mut line);
+    if let Some(millis) = line.trim().strip_prefix("slow ") {
+        thread::sleep(Duration::from_millis(millis.parse().unwrap()));
+    }
+    let _ = writeln!(&*stream, "{} {}", worker.id(), std::process::id());
 }
 
 fn builder(workers: usize) -> ClusterBuilder {
@@ -362,6 +390,40 @@ fn a_rolling_restart_costs_no_request() {
             });
             cluster.stop(Duration::from_secs(60)).unwrap();
             cluster.run().unwrap();
+        }
+    });
+}
+
+#[test]
+fn connections_come_as_a_stream_and_to_a_main_loop_too() {
+    watched(|| {
+        for (scheduling, role) in BOTH
+            .into_iter()
+            .flat_map(|it| ["stream", "main loop"].map(|role| (it, role)))
+        {
+            let builder = builder(2).scheduling(scheduling).env(ROLE, role);
+            let cluster = builder.listen("127.0.0.1:0").unwrap();
+            until_listening(&cluster, 2);
+            let address = cluster.local_addr();
+            let done = AtomicBool::new(false);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !done.load(Ordering::SeqCst) {
+                        ask_often(address, 40);
+                    }
+                });
+                cluster.rolling_restart().unwrap();
+                let mut events = cluster.iter().unwrap();
+                let end = events.find(|event| matches!(event, ClusterEvent::Restarted { .. }));
+                assert_eq!(end, Some(ClusterEvent::Restarted { error: None }), "{role}");
+                done.store(true, Ordering::SeqCst);
+            });
+            cluster.stop(Duration::from_secs(60)).unwrap();
+            let codes = cluster.iter().unwrap().filter_map(|event| match event {
+                ClusterEvent::Exit { code, .. } => Some(code),
+                _ => None,
+            });
+            assert_eq!(codes.collect::<Vec<_>>(), [Some(0); 2], "{role}");
         }
     });
 }

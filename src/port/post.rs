@@ -53,6 +53,15 @@ impl<'a, T> PostFuture<'a, T> {
             place: None,
         }
     }
+
+    /// Waits until it is posted, or cannot be.
+    #[cfg(all(unix, feature = "process"))]
+    pub(crate) fn wait(mut self) -> Result<(), PostError<T>> {
+        crate::sync::block_until(None, |waker| {
+            Pin::new(&mut self).poll(&mut Context::from_waker(waker))
+        })
+        .expect("a wait without a deadline ends with the post")
+    }
 }
 
 impl<T> Future for PostFuture<'_, T> {

@@ -69,7 +69,7 @@ pub use self::builder::ProcessPoolBuilder;
 pub use self::bytes::Bytes;
 pub use self::cluster::{
     Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterMessage, ClusterRemote,
-    ClusterWorker, Incoming, Scheduling, WorkerStatus,
+    ClusterWorker, ConnectionStream, Connections, Incoming, Scheduling, WorkerStatus,
 };
 pub use self::job::ProcessJob;
 pub use self::output::{Output, Stream};

@@ -8,9 +8,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::pin::Pin;
 use std::process;
-use std::task::Context;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +20,7 @@ use super::source::Source;
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
 use crate::port::{Lane, PostError, PostFuture, RecvError, receiving_methods};
-use crate::sync::{Arc, Mutex, block_until, thread};
+use crate::sync::{Arc, Mutex, thread};
 use crate::util::{catch, discard, payload_message};
 
 /// So many messages are read ahead of the body.
@@ -163,7 +161,7 @@ fn read<In: DeserializeOwned + Send + 'static>(
     loop {
         while let Some(frame) = inbox.take().map_err(|error| error.to_string())? {
             match message(&frame)? {
-                Some(message) => put(to, message),
+                Some(message) => discard(PostFuture::new(&**to, message).wait()),
                 None => {
                     to.close();
                     return Ok(());
@@ -193,15 +191,6 @@ fn message<In: DeserializeOwned>(frame: &Frame<'_>) -> Result<Option<In>, String
         Err("it panicked".into())
     })
     .map_err(|error| format!("a message could not be read: {error}"))
-}
-
-/// Puts a message in as soon as there is room.
-fn put<In: Send>(to: &Lane<In>, message: In) {
-    let mut post = PostFuture::new(to, message);
-    let posted = block_until(None, |waker| {
-        Pin::new(&mut post).poll(&mut Context::from_waker(waker))
-    });
-    discard(posted);
 }
 
 impl<In, Out> Clone for ProcessParent<In, Out> {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::event::ClusterError;
-use super::handle::{Cluster, Shared};
+use super::handle::Cluster;
+use super::remote::Shared;
 use super::worker;
 use crate::config;
 use crate::process::program::{Program, test_args, this_program};

@@ -17,9 +17,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::builder::{Scheduling, Settings};
 use super::event::{ClusterError, ClusterEvent};
-use super::handle::{Command, Events, Shared, WorkerStatus};
+use super::handle::Events;
 use super::member::{Member, Said, Stage, along};
 use super::places::Places;
+use super::remote::{Command, Shared, WorkerStatus};
 use crate::port::{Port, channel};
 use crate::process::frame::{self, Kind};
 use crate::sync::Arc;

@@ -2,91 +2,24 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::builder::ClusterBuilder;
 use super::engine::Engine;
-use super::event::{ClusterError, ClusterEvent, ClusterMessage};
+use super::event::{ClusterError, ClusterEvent};
+use super::remote::{ClusterRemote, Shared, WorkerStatus};
 use super::worker::{self, ClusterWorker};
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
 use crate::port::{Lane, Port, RecvError, receiving_methods};
 use crate::process::signal::Signal;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, thread};
-use crate::sys::fork::Generation;
+use crate::sync::{Arc, thread};
 
 /// The end at which events come out.
 pub(super) type Events = Port<Infallible, ClusterEvent>;
-
-/// What a handle can have done.
-pub(super) enum Command {
-    Post(u64, ClusterMessage),
-    Broadcast(ClusterMessage),
-    Signal(u64, Signal),
-    Disconnect(u64),
-    Restart,
-    Stop(Instant),
-}
-
-/// A worker that is there; what [`Cluster::workers`] gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WorkerStatus {
-    /// Counts up from 1; none is given twice.
-    pub id: u64,
-    /// Its process.
-    pub pid: u32,
-    /// Which of the `workers(n)` it is, from 0; see
-    /// [`env_of`](super::ClusterBuilder::env_of).
-    pub place: usize,
-    /// Whether it takes connections, and was not told to go.
-    pub is_listening: bool,
-}
-
-/// What the handle and the engine have in common.
-pub(super) struct Shared {
-    commands: Mutex<Vec<Command>>,
-    workers: Mutex<Vec<WorkerStatus>>,
-    wake: UnixStream,
-    /// Relaxed: whoever misses it posts what nobody takes.
-    is_over: AtomicBool,
-}
-
-impl Shared {
-    pub(super) fn new() -> io::Result<(Arc<Self>, UnixStream)> {
-        let (wake, woken) = UnixStream::pair()?;
-        wake.set_nonblocking(true)?;
-        woken.set_nonblocking(true)?;
-        let shared = Self {
-            commands: Mutex::default(),
-            workers: Mutex::default(),
-            wake,
-            is_over: AtomicBool::new(false),
-        };
-        Ok((Arc::new(shared), woken))
-    }
-
-    fn command(&self, command: Command) {
-        self.commands.lock().push(command);
-        // If there is no room, it was woken often enough.
-        let _ = (&self.wake).write(&[1]);
-    }
-
-    pub(super) fn take_commands(&self) -> Vec<Command> {
-        std::mem::take(&mut self.commands.lock())
-    }
-
-    pub(super) fn publish(&self, workers: impl Iterator<Item = WorkerStatus>) {
-        let mut published = self.workers.lock();
-        published.clear();
-        published.extend(workers);
-    }
-}
 
 /// Processes that serve one port: the primary's side.
 ///
@@ -123,10 +56,9 @@ pub struct Cluster {
     /// Until `run`.
     events: Option<Events>,
     thread: Option<thread::JoinHandle<Result<(), ClusterError>>>,
-    shared: Arc<Shared>,
+    remote: ClusterRemote,
     address: SocketAddr,
     grace: Duration,
-    made_in: Generation,
 }
 
 impl Cluster {
@@ -166,9 +98,10 @@ impl Cluster {
         address: SocketAddr,
         grace: Duration,
     ) -> Result<Self, ClusterError> {
-        let made_in = Generation::watched();
+        // Before anything is started: a fork is told from here on.
+        let remote = ClusterRemote::new(shared);
         engine.begin()?;
-        let over = Over(shared.clone());
+        let over = remote.over();
         let builder = thread::Builder::new().name("windlass-cluster".into());
         let thread = builder.spawn(move || {
             let _over = over;
@@ -177,10 +110,9 @@ impl Cluster {
         Ok(Self {
             events: Some(events),
             thread: Some(thread.map_err(ClusterError::Start)?),
-            shared,
+            remote,
             address,
             grace,
-            made_in,
         })
     }
 
@@ -193,7 +125,7 @@ impl Cluster {
     /// Who is there now, by their ids; those that are on their way out as well.
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerStatus> {
-        self.shared.workers.lock().clone()
+        self.remote.workers()
     }
 
     /// Sends a message to a worker, which [receives](ClusterWorker::recv) it. Never blocks;
@@ -203,8 +135,7 @@ impl Cluster {
     /// # Errors
     /// If the value cannot be written, or there is no such worker any more.
     pub fn post<T: Serialize + ?Sized>(&self, id: u64, message: &T) -> Result<(), ClusterError> {
-        let message = ClusterMessage::write(message)?;
-        self.to(id, Command::Post(id, message))
+        self.remote.post(id, message)
     }
 
     /// The same to all workers that are there.
@@ -212,8 +143,7 @@ impl Cluster {
     /// # Errors
     /// If the value cannot be written, or the cluster has ended.
     pub fn broadcast<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), ClusterError> {
-        let message = ClusterMessage::write(message)?;
-        self.command(Command::Broadcast(message))
+        self.remote.broadcast(message)
     }
 
     /// Has one worker drain and end; no other takes its place.
@@ -221,7 +151,7 @@ impl Cluster {
     /// # Errors
     /// If there is no such worker any more.
     pub fn disconnect(&self, id: u64) -> Result<(), ClusterError> {
-        self.to(id, Command::Disconnect(id))
+        self.remote.disconnect(id)
     }
 
     /// Sends a signal to one worker: [`Signal::KILL`], or a number. If it ends of it,
@@ -230,11 +160,7 @@ impl Cluster {
     /// # Errors
     /// If there is no such worker any more, or no such signal.
     pub fn kill(&self, id: u64, signal: impl Into<Signal>) -> Result<(), ClusterError> {
-        let signal = signal.into();
-        match signal.known() {
-            Some(_) => self.to(id, Command::Signal(id, signal)),
-            None => Err(ClusterError::NoSignal(signal.number())),
-        }
+        self.remote.kill(id, signal)
     }
 
     /// Exchanges all workers that are there now, one by one, and does not wait for it: a
@@ -246,7 +172,7 @@ impl Cluster {
     /// # Errors
     /// If the cluster has ended.
     pub fn rolling_restart(&self) -> Result<(), ClusterError> {
-        self.command(Command::Restart)
+        self.remote.rolling_restart()
     }
 
     /// Has all workers drain and end, and does not wait for it; those that are there after
@@ -258,19 +184,13 @@ impl Cluster {
     /// # Errors
     /// If the cluster has ended.
     pub fn stop(&self, limit: Duration) -> Result<(), ClusterError> {
-        let now = Instant::now();
-        // Too far away to be a point in time is as good as a year.
-        let far = now + Duration::from_secs(365 * 24 * 3600);
-        self.command(Command::Stop(now.checked_add(limit).unwrap_or(far)))
+        self.remote.stop(limit)
     }
 
-    /// A handle that other threads, or a signal's handler, steer the cluster with.
+    /// A handle that callbacks, other threads and whoever receives signals steer it with.
     #[must_use]
     pub fn remote(&self) -> ClusterRemote {
-        ClusterRemote {
-            shared: self.shared.clone(),
-            made_in: self.made_in,
-        }
+        self.remote.clone()
     }
 
     /// Waits until the cluster has ended: until it was stopped, or has failed. Events that
@@ -287,22 +207,10 @@ impl Cluster {
         let Some(thread) = self.thread.take() else {
             return Err(ClusterError::Ended);
         };
-        if self.made_in.is_past() {
+        if self.remote.is_forked() {
             return Err(ClusterError::Ended);
         }
         thread.join().unwrap_or(Err(ClusterError::Ended))
-    }
-
-    fn to(&self, id: u64, command: Command) -> Result<(), ClusterError> {
-        let is_there = self.shared.workers.lock().iter().any(|it| it.id == id);
-        match is_there {
-            true => self.command(command),
-            false => Err(ClusterError::NoWorker(id)),
-        }
-    }
-
-    fn command(&self, command: Command) -> Result<(), ClusterError> {
-        command_to(&self.shared, self.made_in, command)
     }
 
     receiving_methods!(ClusterEvent);
@@ -310,59 +218,6 @@ impl Cluster {
     fn lane(&self) -> &Arc<Lane<ClusterEvent>> {
         let events = self.events.as_ref();
         events.expect("they are there until `run` takes all").lane()
-    }
-}
-
-fn command_to(shared: &Shared, made_in: Generation, command: Command) -> Result<(), ClusterError> {
-    if made_in.is_past() || shared.is_over.load(Ordering::Relaxed) {
-        return Err(ClusterError::Ended);
-    }
-    shared.command(command);
-    Ok(())
-}
-
-/// Steers a [`Cluster`] from anywhere; [`Cluster::remote`]. Clones are of the same
-/// cluster, and keep nothing alive.
-#[derive(Clone)]
-pub struct ClusterRemote {
-    shared: Arc<Shared>,
-    made_in: Generation,
-}
-
-impl ClusterRemote {
-    /// As [`Cluster::rolling_restart`].
-    ///
-    /// # Errors
-    /// If the cluster has ended.
-    pub fn rolling_restart(&self) -> Result<(), ClusterError> {
-        command_to(&self.shared, self.made_in, Command::Restart)
-    }
-
-    /// As [`Cluster::stop`].
-    ///
-    /// # Errors
-    /// If the cluster has ended.
-    pub fn stop(&self, limit: Duration) -> Result<(), ClusterError> {
-        let now = Instant::now();
-        let far = now + Duration::from_secs(365 * 24 * 3600);
-        let until = now.checked_add(limit).unwrap_or(far);
-        command_to(&self.shared, self.made_in, Command::Stop(until))
-    }
-}
-
-impl fmt::Debug for ClusterRemote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClusterRemote").finish_non_exhaustive()
-    }
-}
-
-/// Says that the engine has ended, however it did.
-struct Over(Arc<Shared>);
-
-impl Drop for Over {
-    fn drop(&mut self) {
-        self.0.is_over.store(true, Ordering::Relaxed);
-        self.0.workers.lock().clear();
     }
 }
 
@@ -382,7 +237,7 @@ impl MessageSource for Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if !self.made_in.is_past() && self.thread.is_some() {
+        if !self.remote.is_forked() && self.thread.is_some() {
             let _ = self.stop(self.grace);
             let _ = self.join();
         }

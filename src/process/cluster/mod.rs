@@ -3,12 +3,14 @@
 //! | file | what it is |
 //! |---|---|
 //! | `builder` | [`ClusterBuilder`], [`Scheduling`] |
-//! | `handle` | [`Cluster`], [`ClusterRemote`]: what the primary's program holds |
+//! | `handle` | [`Cluster`]: what the primary's program holds |
+//! | `remote` | [`ClusterRemote`]: what it is steered with |
 //! | `event` | [`ClusterEvent`], [`ClusterMessage`], [`ClusterError`] |
 //! | `engine` | the primary's thread: what has happened, what is due, whose turn it is |
 //! | `places` | restarts: after a death, and of all one by one |
 //! | `member` | a worker, as the primary sees it |
 //! | `worker` | [`ClusterWorker`]: the same, as it sees itself |
+//! | `connections` | [`Incoming`], [`Connections`]: the ways in which it takes them |
 //! | `link` | frames and descriptors over the socket between the two |
 //!
 //! A worker's stdin is one end of a socket pair, as a pool's child's is. The primary says
@@ -19,15 +21,19 @@
 //! rest is given to others.
 
 mod builder;
+mod connections;
 mod engine;
 mod event;
 mod handle;
 mod link;
 mod member;
 mod places;
+mod remote;
 mod worker;
 
 pub use self::builder::{ClusterBuilder, Scheduling};
+pub use self::connections::{ConnectionStream, Connections, Incoming};
 pub use self::event::{ClusterError, ClusterEvent, ClusterMessage};
-pub use self::handle::{Cluster, ClusterRemote, WorkerStatus};
-pub use self::worker::{ClusterWorker, Incoming};
+pub use self::handle::Cluster;
+pub use self::remote::{ClusterRemote, WorkerStatus};
+pub use self::worker::ClusterWorker;

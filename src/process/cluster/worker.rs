@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
 
+use super::connections::{Connections, Incoming};
 use super::event::{ClusterError, ClusterMessage};
 use super::link::{MAX_MESSAGE, Receiver};
 use crate::main_loop::listener::sealed::Sealed;
@@ -36,7 +37,7 @@ pub(super) fn is_worker() -> bool {
 }
 
 /// A connection on its way to whoever takes it, with its number.
-type Handed = (u64, TcpStream);
+pub(super) type Handed = (u64, TcpStream);
 
 /// A worker's side of a [`Cluster`](super::Cluster), from
 /// [`Cluster::worker`](super::Cluster::worker).
@@ -47,21 +48,27 @@ type Handed = (u64, TcpStream);
 /// [`recv`](Self::recv) and the other ways to receive, or
 /// [`MainLoop::on_message`], until the primary says so.
 ///
-/// All of it may be done by several threads. **Dropping it** closes the way to the primary,
-/// which then expects the process to end. If the primary is killed, this process is killed
-/// half a second later, whatever it does.
-pub struct ClusterWorker {
+/// All of it may be done by several threads; clones are of the same worker. **Dropping the
+/// last one** closes the way to the primary, which then expects the process to end. If the
+/// primary is killed, this process is killed half a second later, whatever it does.
+#[derive(Clone)]
+pub struct ClusterWorker(Arc<Inner>);
+
+pub(super) struct Inner {
     id: u64,
     state: Arc<State>,
     messages: Port<Infallible, ClusterMessage>,
-    connections: Port<Infallible, Handed>,
+    /// Those that the primary hands over.
+    pub(super) connections: Port<Infallible, Handed>,
     /// Who waits for a connection; the others wait for their turn.
-    turn: Mutex<()>,
-    listener: Option<TcpListener>,
+    pub(super) turn: Mutex<()>,
+    /// The one that all workers have, if the primary does not accept.
+    pub(super) listener: Option<TcpListener>,
     /// Its other end is closed when there are to be no more connections.
     stop: UnixStream,
 }
 
+/// What the thread that reads has, too.
 struct State {
     socket: UnixStream,
     /// Who writes has this.
@@ -135,7 +142,7 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
     let builder = thread::Builder::new().name("windlass-cluster".into());
     builder.spawn(move || link.run())?;
     state.send(&frame::small(Kind::Online, 0, &VERSION.to_le_bytes()))?;
-    Ok(ClusterWorker {
+    Ok(ClusterWorker(Arc::new(Inner {
         id: enlist.id,
         state,
         messages,
@@ -143,7 +150,7 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
         turn: Mutex::default(),
         listener,
         stop,
-    })
+    })))
 }
 
 fn nonsense(what: impl fmt::Display) -> io::Error {
@@ -219,7 +226,7 @@ impl ClusterWorker {
     /// This worker's number in the cluster.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.id
+        self.0.id
     }
 
     /// Takes connections from now on: an iterator that waits for the next one, and ends
@@ -228,25 +235,34 @@ impl ClusterWorker {
     ///
     /// Several threads may each have an iterator; each connection comes out of one.
     pub fn incoming(&self) -> Incoming<'_> {
-        if !self.state.is_listening.swap(true, Ordering::Relaxed) {
-            // If the primary is gone, the first `next` says so.
-            let _ = self.state.send(&frame::small(Kind::Listening, 0, b""));
-        }
-        Incoming(self)
+        self.0.listen();
+        Incoming::new(&self.0)
+    }
+
+    /// The same for a program that does not wait: for a [`MainLoop`] by
+    /// [`on_message`](MainLoop::on_message), or as a [stream](Connections::stream).
+    ///
+    /// # Errors
+    /// [`ClusterError::Start`] if a thread cannot be had, which
+    /// [`Scheduling::Shared`](super::Scheduling::Shared) needs for it.
+    pub fn connections(&self) -> Result<Connections, ClusterError> {
+        let connections = Connections::new(&self.0).map_err(ClusterError::Start)?;
+        self.0.listen();
+        Ok(connections)
     }
 
     /// Whether the primary wants this worker to end: that is the time to answer
     /// requests with `Connection: close`.
     #[must_use]
     pub fn is_disconnected(&self) -> bool {
-        self.state.is_disconnected.load(Ordering::Acquire)
+        self.0.is_disconnected()
     }
 
     /// Where the cluster listens, with
     /// [`Scheduling::Shared`](super::Scheduling::Shared).
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.listener.as_ref()?.local_addr().ok()
+        self.0.listener.as_ref()?.local_addr().ok()
     }
 
     /// Sends a message to the primary, which gets it as a
@@ -257,31 +273,45 @@ impl ClusterWorker {
     /// If the value cannot be written, or the primary is gone.
     pub fn post<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), ClusterError> {
         let message = ClusterMessage::write(message)?;
-        let sent = self.state.send(&frame::small(Kind::Posted, 0, &message.0));
+        let frame = frame::small(Kind::Posted, 0, &message.0);
+        let sent = self.0.state.send(&frame);
         sent.map_err(|error| ClusterError::Primary(error.to_string()))
     }
 
     receiving_methods!(ClusterMessage);
 
     fn lane(&self) -> &Arc<Lane<ClusterMessage>> {
-        self.messages.lane()
+        self.0.messages.lane()
+    }
+}
+
+impl Inner {
+    /// Tells the primary that this worker takes connections.
+    fn listen(&self) {
+        if !self.state.is_listening.swap(true, Ordering::Relaxed) {
+            // If the primary is gone, the first that waits for one is told so.
+            let _ = self.state.send(&frame::small(Kind::Listening, 0, b""));
+        }
     }
 
-    /// The next connection that the primary hands over.
-    fn next_handed(&self) -> Option<TcpStream> {
-        let handed = {
-            let _turn = self.turn.lock();
-            self.connections.recv()
-        };
-        let (number, stream) = handed.ok()?;
+    fn is_disconnected(&self) -> bool {
+        self.state.is_disconnected.load(Ordering::Acquire)
+    }
+
+    /// The program has it: it is not to go to another worker any more.
+    pub(super) fn take(&self, (number, stream): Handed) -> TcpStream {
         // If the primary is gone, nobody else will serve it either.
-        let frame = frame::small(Kind::Accepted, number, b"");
-        let _ = self.state.send(&frame);
-        Some(stream)
+        let _ = self.state.send(&frame::small(Kind::Accepted, number, b""));
+        stream
     }
 
-    /// The next connection of the listener that all workers have.
-    fn next_accepted(&self, listener: &TcpListener) -> Option<TcpStream> {
+    /// Waits for the next connection of the listener that all workers have.
+    /// `None` if no more are to come, or are wanted.
+    pub(super) fn next_accepted(
+        &self,
+        listener: &TcpListener,
+        are_wanted: impl Fn() -> bool,
+    ) -> Option<TcpStream> {
         loop {
             let mut fds = [
                 PollFd::new(listener, PollFlags::IN),
@@ -290,11 +320,16 @@ impl ClusterWorker {
             // A wait that was interrupted is looked at like any other.
             let _ = poll(&mut fds, None);
             let is_over = self.is_disconnected();
-            if is_over && !self.state.is_last.load(Ordering::Relaxed) {
+            let is_all = is_over && !self.state.is_last.load(Ordering::Relaxed);
+            if is_all || !are_wanted() {
                 return None;
             }
             match listener.accept() {
-                Ok((stream, _)) => return Some(stream),
+                Ok((stream, _)) => {
+                    // On some systems it takes after its listener.
+                    let _ = stream.set_nonblocking(false);
+                    return Some(stream);
+                }
                 Err(error) => match error.kind() {
                     // Another worker has it; or nothing more will come.
                     ErrorKind::WouldBlock if is_over => return None,
@@ -323,7 +358,7 @@ impl MessageSource for ClusterWorker {
     }
 }
 
-impl Drop for ClusterWorker {
+impl Drop for Inner {
     fn drop(&mut self) {
         // The thread that watches the primary keeps its own.
         let _ = self.state.socket.shutdown(Shutdown::Write);
@@ -333,32 +368,8 @@ impl Drop for ClusterWorker {
 impl fmt::Debug for ClusterWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterWorker")
-            .field("id", &self.id)
+            .field("id", &self.id())
             .field("is_disconnected", &self.is_disconnected())
             .finish_non_exhaustive()
-    }
-}
-
-/// Connections, one after another; [`ClusterWorker::incoming`].
-#[must_use = "iterators do nothing unless advanced"]
-pub struct Incoming<'a>(&'a ClusterWorker);
-
-impl Iterator for Incoming<'_> {
-    type Item = TcpStream;
-
-    fn next(&mut self) -> Option<TcpStream> {
-        let stream = match &self.0.listener {
-            Some(listener) => self.0.next_accepted(listener),
-            None => self.0.next_handed(),
-        }?;
-        // On some systems it takes after its listener.
-        let _ = stream.set_nonblocking(false);
-        Some(stream)
-    }
-}
-
-impl fmt::Debug for Incoming<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming").finish_non_exhaustive()
     }
 }
