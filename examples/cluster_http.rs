@@ -39,7 +39,9 @@ mod unix {
 
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
-    use windlass::process::{Cluster, ClusterEvent, ClusterRemote, ClusterWorker, Scheduling};
+    use windlass::process::{
+        Cluster, ClusterEvent, ClusterRemote, ClusterWorker, Scheduling, Signal,
+    };
 
     /// Set for workers that are to compute one answer at a time.
     const SINGLE: &str = "CLUSTER_HTTP_SINGLE";
@@ -112,13 +114,13 @@ mod unix {
 
     fn report(event: &ClusterEvent) {
         match event {
-            ClusterEvent::Fork { id, pid } => println!("worker {id}: process {pid}"),
+            ClusterEvent::Fork { id, pid, .. } => println!("worker {id}: process {pid}"),
             ClusterEvent::Listening { id } => println!("worker {id}: listening"),
             ClusterEvent::Exit {
                 id, code, signal, ..
             } => match (code, signal) {
                 (Some(code), _) => println!("worker {id}: exit code {code}"),
-                (_, Some(signal)) => println!("worker {id}: ended by signal {signal}"),
+                (_, Some(signal)) => println!("worker {id}: ended by {}", Signal::from(*signal)),
                 _ => println!("worker {id}: ended"),
             },
             ClusterEvent::Restarted { error: None } => println!("all workers are new"),

@@ -71,10 +71,7 @@ fn runaway(main: &MainLoop, tasks: &Tasks) -> Result<(), Box<dyn Error>> {
 /// As Node does: what there is none of is null.
 fn report(exit: &ProcessExit) {
     let code = exit.code().map_or("null".into(), |code| code.to_string());
-    let signal = match exit.signal() {
-        None => "null".into(),
-        Some(9) => "SIGKILL".into(),
-        Some(other) => other.to_string(),
-    };
+    let signal = exit.signal();
+    let signal = signal.map_or("null".into(), |signal| Signal::from(signal).to_string());
     println!("the child exited with code {code} and signal {signal}");
 }

@@ -152,6 +152,8 @@ pairs! {
     // The example needs the feature, and is not built without.
     #[cfg(all(unix, feature = "process"))]
     fork_ping_pong: "15-fork-ping-pong",
+    #[cfg(all(unix, feature = "process"))]
+    cluster_server: "16-cluster-server",
 }
 
 /// The files' names in a folder that have the beginning and the ending, without.

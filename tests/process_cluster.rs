@@ -191,13 +191,18 @@ fn events_come_in_order_and_the_exit_last() {
         cluster.stop(Duration::from_secs(60)).unwrap();
         let events: Vec<_> = cluster.iter().unwrap().collect();
         let expected = [
-            ClusterEvent::Fork { id: 1, pid },
+            ClusterEvent::Fork {
+                id: 1,
+                pid,
+                place: 0,
+            },
             ClusterEvent::Online { id: 1 },
             ClusterEvent::Listening { id: 1 },
             ClusterEvent::Disconnect { id: 1 },
             ClusterEvent::Exit {
                 id: 1,
                 pid,
+                place: 0,
                 code: Some(0),
                 signal: None,
                 was_told: true,

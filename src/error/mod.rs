@@ -18,6 +18,6 @@ pub use self::pool::{BuildError, ResizeError, StillRunning};
 #[cfg(all(unix, feature = "process"))]
 pub use self::process::{Crash, KillReason, StartError};
 #[cfg(all(unix, feature = "process"))]
-pub(crate) use self::process::{How, ProcessEnd};
+pub(crate) use self::process::{How, ProcessEnd, signal_name};
 pub use self::try_spawn::TrySpawnError;
 pub(crate) use self::try_spawn::Why;

@@ -77,11 +77,13 @@ impl fmt::Display for Crash {
     }
 }
 
-fn signal_name(signal: i32) -> Option<&'static str> {
+/// What a signal is called, if it is one that ends or steers processes.
+pub(crate) fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         libc::SIGABRT => "SIGABRT",
         libc::SIGALRM => "SIGALRM",
         libc::SIGBUS => "SIGBUS",
+        libc::SIGCONT => "SIGCONT",
         libc::SIGFPE => "SIGFPE",
         libc::SIGHUP => "SIGHUP",
         libc::SIGILL => "SIGILL",
@@ -90,9 +92,12 @@ fn signal_name(signal: i32) -> Option<&'static str> {
         libc::SIGPIPE => "SIGPIPE",
         libc::SIGQUIT => "SIGQUIT",
         libc::SIGSEGV => "SIGSEGV",
+        libc::SIGSTOP => "SIGSTOP",
         libc::SIGSYS => "SIGSYS",
         libc::SIGTERM => "SIGTERM",
         libc::SIGTRAP => "SIGTRAP",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGUSR2 => "SIGUSR2",
         libc::SIGXCPU => "SIGXCPU",
         libc::SIGXFSZ => "SIGXFSZ",
         _ => return None,

@@ -5,6 +5,7 @@
 //! the bytes that have arrived, not for those that are announced.
 
 use std::io::{self, Read};
+use std::net::SocketAddr;
 
 /// What both sides have to speak.
 pub(super) const VERSION: u32 = 3;
@@ -179,24 +180,29 @@ pub(super) struct Enlist {
     pub(super) version: u32,
     pub(super) parent: u32,
     pub(super) id: u64,
+    /// Where the cluster listens; on the wire, as a text.
+    pub(super) address: SocketAddr,
 }
 
 impl Enlist {
-    pub(super) fn write(self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&self.version.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.parent.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.id.to_le_bytes());
+    pub(super) fn write(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(64);
+        bytes.extend_from_slice(&self.version.to_le_bytes());
+        bytes.extend_from_slice(&self.parent.to_le_bytes());
+        bytes.extend_from_slice(&self.id.to_le_bytes());
+        bytes.extend_from_slice(self.address.to_string().as_bytes());
         bytes
     }
 
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (version, rest) = bytes.split_first_chunk()?;
         let (parent, rest) = rest.split_first_chunk()?;
+        let (id, rest) = rest.split_first_chunk()?;
         Some(Self {
             version: u32::from_le_bytes(*version),
             parent: u32::from_le_bytes(*parent),
-            id: u64_of(rest)?,
+            id: u64::from_le_bytes(*id),
+            address: str::from_utf8(rest).ok()?.parse().ok()?,
         })
     }
 }
@@ -422,6 +428,7 @@ mod tests {
             version: VERSION,
             parent: 78,
             id: u64::MAX - 1,
+            address: "[fe80::1%2]:8080".parse().unwrap(),
         };
         assert_eq!(Enlist::read(&enlist.write()), Some(enlist));
         assert_eq!(Enlist::read(&enlist.write()[1..]), None);

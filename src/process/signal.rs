@@ -1,6 +1,10 @@
 //! [`Signal`]: what a process can be sent.
 
+use std::fmt;
+
 use rustix::process::Signal as Known;
+
+use crate::error::signal_name;
 
 /// A signal, for [`ProcessWorker::kill`](super::ProcessWorker::kill) and
 /// [`Cluster::kill`](super::Cluster::kill): one of these, or any number, as `libc` has
@@ -38,8 +42,38 @@ impl Signal {
     }
 }
 
+/// Its name, as `SIGKILL`, if it is one that ends or steers processes; else its number.
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match signal_name(self.0) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "signal {}", self.0),
+        }
+    }
+}
+
 impl From<i32> for Signal {
     fn from(number: i32) -> Self {
         Self(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_called_by_its_name() {
+        assert_eq!(Signal::KILL.to_string(), "SIGKILL");
+        assert_eq!(Signal::from(0).to_string(), "signal 0");
+        for signal in [
+            Signal::HUP,
+            Signal::USR1,
+            Signal::USR2,
+            Signal::STOP,
+            Signal::CONT,
+        ] {
+            assert!(signal.to_string().starts_with("SIG"), "{signal}");
+        }
     }
 }

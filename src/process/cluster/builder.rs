@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ pub enum Scheduling {
 
 /// What is set once for a cluster.
 pub(super) struct Settings {
+    pub(super) address: SocketAddr,
     pub(super) program: Program,
     /// For the worker in this place.
     pub(super) env_of: Vec<(usize, OsString, OsString)>,
@@ -71,6 +72,7 @@ impl ClusterBuilder {
             args: None,
             workers: None,
             settings: Settings {
+                address: ([0, 0, 0, 0], 0).into(),
                 program: Program::default(),
                 env_of: Vec::new(),
                 scheduling: Scheduling::default(),
@@ -218,6 +220,7 @@ impl ClusterBuilder {
             None => std::env::args_os().skip(1).collect(),
         };
         let address = listener.local_addr().map_err(ClusterError::Listen)?;
+        settings.address = address;
         listener
             .set_nonblocking(true)
             .map_err(ClusterError::Listen)?;

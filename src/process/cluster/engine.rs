@@ -134,7 +134,7 @@ impl Engine {
         let (id, pid) = (member.id, member.pid());
         self.next_id += 1;
         self.members.push(member);
-        self.tell(ClusterEvent::Fork { id, pid });
+        self.tell(ClusterEvent::Fork { id, pid, place });
         Ok(id)
     }
 
@@ -273,6 +273,7 @@ impl Engine {
         self.tell(ClusterEvent::Exit {
             id,
             pid: member.pid(),
+            place: member.place,
             code: status.code(),
             signal: status.signal(),
             was_told,

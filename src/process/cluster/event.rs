@@ -22,6 +22,9 @@ pub enum ClusterEvent {
         id: u64,
         /// Its process.
         pid: u32,
+        /// Which of the `workers(n)` it is, from 0; see
+        /// [`env_of`](super::ClusterBuilder::env_of).
+        place: usize,
     },
     /// It has called [`Cluster::worker`](super::Cluster::worker).
     Online {
@@ -51,6 +54,8 @@ pub enum ClusterEvent {
         id: u64,
         /// Its process, which was waited for.
         pid: u32,
+        /// Which of the `workers(n)` it was.
+        place: usize,
         /// The exit code, if it ended by itself.
         code: Option<i32>,
         /// The signal that ended it.

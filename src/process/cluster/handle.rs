@@ -57,7 +57,6 @@ pub struct Cluster {
     events: Option<Events>,
     thread: Option<thread::JoinHandle<Result<(), ClusterError>>>,
     remote: ClusterRemote,
-    address: SocketAddr,
     grace: Duration,
 }
 
@@ -99,7 +98,7 @@ impl Cluster {
         grace: Duration,
     ) -> Result<Self, ClusterError> {
         // Before anything is started: a fork is told from here on.
-        let remote = ClusterRemote::new(shared);
+        let remote = ClusterRemote::new(shared, address);
         engine.begin()?;
         let over = remote.over();
         let builder = thread::Builder::new().name("windlass-cluster".into());
@@ -111,7 +110,6 @@ impl Cluster {
             events: Some(events),
             thread: Some(thread.map_err(ClusterError::Start)?),
             remote,
-            address,
             grace,
         })
     }
@@ -119,7 +117,7 @@ impl Cluster {
     /// Where it listens.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.remote.local_addr()
     }
 
     /// Who is there now, by their ids; those that are on their way out as well.
@@ -247,7 +245,7 @@ impl Drop for Cluster {
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
-            .field("address", &self.address)
+            .field("address", &self.local_addr())
             .field("workers", &self.workers())
             .finish_non_exhaustive()
     }

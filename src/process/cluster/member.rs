@@ -88,6 +88,7 @@ impl Member {
             version: VERSION,
             parent: process::id(),
             id,
+            address: settings.address,
         };
         let mut outbox = Outbox::default();
         outbox.push(frame::small(Kind::Enlist, 0, &enlist.write()), listener);

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -36,10 +37,17 @@ pub struct WorkerStatus {
 #[derive(Clone)]
 pub struct ClusterRemote {
     shared: Arc<Shared>,
+    address: SocketAddr,
     made_in: Generation,
 }
 
 impl ClusterRemote {
+    /// As [`Cluster::local_addr`](super::Cluster::local_addr).
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
     /// As [`Cluster::workers`](super::Cluster::workers).
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerStatus> {
@@ -107,9 +115,10 @@ impl ClusterRemote {
         self.command(Command::Stop(now.checked_add(limit).unwrap_or(far)))
     }
 
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, address: SocketAddr) -> Self {
         Self {
             shared,
+            address,
             made_in: Generation::watched(),
         }
     }

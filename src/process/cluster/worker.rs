@@ -56,6 +56,7 @@ pub struct ClusterWorker(Arc<Inner>);
 
 pub(super) struct Inner {
     id: u64,
+    address: SocketAddr,
     state: Arc<State>,
     messages: Port<Infallible, ClusterMessage>,
     /// Those that the primary hands over.
@@ -144,6 +145,7 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
     state.send(&frame::small(Kind::Online, 0, &VERSION.to_le_bytes()))?;
     Ok(ClusterWorker(Arc::new(Inner {
         id: enlist.id,
+        address: enlist.address,
         state,
         messages,
         connections,
@@ -258,11 +260,10 @@ impl ClusterWorker {
         self.0.is_disconnected()
     }
 
-    /// Where the cluster listens, with
-    /// [`Scheduling::Shared`](super::Scheduling::Shared).
+    /// Where the cluster listens.
     #[must_use]
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.0.listener.as_ref()?.local_addr().ok()
+    pub fn local_addr(&self) -> SocketAddr {
+        self.0.address
     }
 
     /// Sends a message to the primary, which gets it as a
