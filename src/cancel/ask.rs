@@ -23,10 +23,12 @@ use crate::{job, scheduler};
 /// let search = pool.spawn(move || {
 ///     begin.send(()).unwrap();
 ///     let mut tried = 0_u64;
-///     while !windlass::is_cancelled() {
+///     loop {
 ///         tried += 1;
+///         if windlass::is_cancelled() {
+///             return tried;
+///         }
 ///     }
-///     tried
 /// });
 /// begun.recv()?;
 /// assert!(!search.cancel(), "it runs already");
