@@ -59,6 +59,24 @@ fn a_program_without_the_line_is_told_so_and_starts_no_avalanche() {
 }
 
 #[test]
+fn a_child_has_the_folder_and_the_variables_that_it_is_given() {
+    watched(|| {
+        let procs = builder(1)
+            .current_dir("/")
+            .env("WINDLASS_TEST_VARIABLE", "first")
+            .env("WINDLASS_TEST_VARIABLE", "last")
+            .build()
+            .unwrap();
+        let ask = |act: Act| procs.submit(act).join().unwrap().text();
+        assert_eq!(ask(Act::Folder), "/");
+        assert_eq!(ask(Act::Variable("WINDLASS_TEST_VARIABLE".into())), "last");
+        let nowhere = builder(1).current_dir("/there is no such folder");
+        let error = nowhere.build().unwrap_err().to_string();
+        assert!(error.contains("No such file"), "{error}");
+    });
+}
+
+#[test]
 fn a_program_that_goes_on_without_a_word_is_ended() {
     alone("a_program_that_goes_on_without_a_word_is_ended", || {
         let pool = ProcessPool::builder(tasks())

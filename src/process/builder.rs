@@ -1,14 +1,12 @@
 //! [`ProcessPoolBuilder`]: what a process pool is to be.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::driver::Settings;
 use super::output::Output;
 use super::pool::ProcessPool;
-use super::program::{Program, Starts, test_args, this_program};
+use super::program::{Starts, Wanted, program_settings, test_args};
 use super::serve;
 use super::tasks::Tasks;
 use crate::builder::PoolBuilder;
@@ -44,8 +42,7 @@ const MAX_PAYLOAD: u64 = 1 << 30;
 pub struct ProcessPoolBuilder {
     pool: PoolBuilder,
     tasks: Tasks,
-    program: Option<PathBuf>,
-    rest: Program,
+    wanted: Wanted,
     output: Output,
     max_start_failures: u32,
     start_timeout: Duration,
@@ -64,8 +61,7 @@ impl ProcessPoolBuilder {
         Self {
             pool,
             tasks,
-            program: None,
-            rest: Program::default(),
+            wanted: Wanted::default(),
             output: Output::default(),
             max_start_failures: MAX_START_FAILURES,
             start_timeout: START_TIMEOUT,
@@ -82,24 +78,11 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// What program a child is. Default: this very one. Another one has to know the same
-    /// [`Tasks`], in the same order.
-    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
-        self.program = Some(path.into());
-        self
-    }
-
-    /// Arguments for the children. Default: none, whatever this process was given.
-    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.rest.args.extend(args.into_iter().map(Into::into));
-        self
-    }
-
-    /// Sets a variable in the children's environment, which else is this process's.
-    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.rest.env.push((key.into(), value.into()));
-        self
-    }
+    program_settings!(
+        "the children",
+        ". Another one has to know the same [`Tasks`], in the same order.",
+        "none, whatever this process was given."
+    );
 
     /// For tests: `main` is the test harness's, so the children run the test of this
     /// full name (`module::name`) and nothing else. That test is to be
@@ -113,7 +96,7 @@ impl ProcessPoolBuilder {
     ///
     /// and all others call `.test_child("child")`.
     pub fn test_child(mut self, name: &str) -> Self {
-        self.rest.args = test_args(name);
+        self.wanted.args = Some(test_args(name));
         self
     }
 
@@ -195,15 +178,13 @@ impl ProcessPoolBuilder {
         if serve::parents_socket().is_some() {
             return Err(StartError::NotServing);
         }
-        let path = match self.program {
-            Some(path) => path,
-            None => this_program().map_err(StartError::Program)?,
-        };
+        let program = self.wanted.program(Vec::new);
+        let program = program.map_err(StartError::Program)?;
         let pool = self.pool.build()?;
         let settings = Settings {
             hash: self.tasks.hash(),
             tasks: self.tasks,
-            program: Program { path, ..self.rest },
+            program,
             output: self.output,
             starts: Starts::new(self.max_start_failures),
             start_timeout: self.start_timeout,
@@ -239,7 +220,7 @@ impl fmt::Debug for ProcessPoolBuilder {
         f.debug_struct("ProcessPoolBuilder")
             .field("pool", &self.pool)
             .field("tasks", &self.tasks)
-            .field("program", &self.program)
+            .field("program", &self.wanted)
             .field("output", &self.output)
             .field("memory_limit", &self.memory_limit)
             .field("max_jobs", &self.max_jobs)

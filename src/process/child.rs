@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{self, Command, ExitStatus, Stdio};
+use std::process::{self, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -64,9 +64,7 @@ impl Child {
     ) -> io::Result<Self> {
         let (socket, its_end) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
-        let mut command = Command::new(&program.path);
-        command.args(&program.args);
-        command.envs(program.env.iter().map(|(key, value)| (key, value)));
+        let mut command = program.command();
         command.env(MARK, mark_of(&its_end)?.unwrap_or_default());
         command.stdin(Stdio::from(OwnedFd::from(its_end)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

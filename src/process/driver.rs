@@ -135,7 +135,7 @@ impl Driver {
         match started {
             Ok(child) => drop(self.put(Some(child))),
             Err(error) => {
-                let path = settings.program.path.display();
+                let path = settings.program.path().display();
                 let why = format!("{path} could not be started: {error}");
                 settings.starts.failed(why);
             }

@@ -3,21 +3,110 @@
 use std::env;
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::sync::Mutex;
 
-/// A program with its arguments, and what is added to its environment.
+/// A program, and how it is started.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Program {
-    pub(super) path: PathBuf,
-    pub(super) args: Vec<OsString>,
-    pub(super) env: Vec<(OsString, OsString)>,
+    path: PathBuf,
+    args: Vec<OsString>,
+    /// What is added to this process's environment.
+    env: Vec<(OsString, OsString)>,
+    folder: Option<PathBuf>,
 }
 
+impl Program {
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(&self.args);
+        command.envs(self.env.iter().map(|(key, value)| (key, value)));
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// What a builder was told of the program. Default: this very one.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) path: Option<PathBuf>,
+    pub(super) args: Option<Vec<OsString>>,
+    pub(super) env: Vec<(OsString, OsString)>,
+    pub(super) folder: Option<PathBuf>,
+}
+
+impl Wanted {
+    /// The program, with these arguments if nothing was said of any.
+    pub(super) fn program(self, args: impl FnOnce() -> Vec<OsString>) -> io::Result<Program> {
+        let Self {
+            path,
+            args: wanted,
+            env,
+            folder,
+        } = self;
+        let path = match path {
+            Some(path) => path,
+            None => this_program()?,
+        };
+        Ok(Program {
+            path,
+            args: wanted.unwrap_or_else(args),
+            env,
+            folder,
+        })
+    }
+}
+
+/// The settings of a builder's `wanted`, of those that it starts.
+macro_rules! program_settings {
+    ($those:literal, $program:literal, $args:literal) => {
+        #[doc = concat!("What program ", $those, " run. Default: this very one", $program)]
+        pub fn program(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+            self.wanted.path = Some(path.into());
+            self
+        }
+
+        #[doc = concat!("Arguments for ", $those, ". Default: ", $args)]
+        pub fn args<A: Into<std::ffi::OsString>>(
+            mut self,
+            args: impl IntoIterator<Item = A>,
+        ) -> Self {
+            let wanted = self.wanted.args.get_or_insert_default();
+            wanted.extend(args.into_iter().map(Into::into));
+            self
+        }
+
+        #[doc = concat!("Sets a variable in the environment of ", $those, ", which else is \
+                         this process's.")]
+        pub fn env(
+            mut self,
+            key: impl Into<std::ffi::OsString>,
+            value: impl Into<std::ffi::OsString>,
+        ) -> Self {
+            self.wanted.env.push((key.into(), value.into()));
+            self
+        }
+
+        #[doc = concat!("The working folder of ", $those, ". Default: this process's.")]
+        pub fn current_dir(mut self, folder: impl Into<std::path::PathBuf>) -> Self {
+            self.wanted.folder = Some(folder.into());
+            self
+        }
+    };
+}
+pub(super) use program_settings;
+
 /// This very program: not one that has taken its place on the disk since it was started.
-pub(super) fn this_program() -> io::Result<PathBuf> {
+fn this_program() -> io::Result<PathBuf> {
     let path = env::current_exe()?;
     #[cfg(target_os = "linux")]
     {

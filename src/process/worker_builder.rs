@@ -1,9 +1,7 @@
 //! [`ProcessWorkerBuilder`]: what a process worker is to be.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,7 +12,7 @@ use super::child::Child;
 use super::keeper::{Keeper, Orders};
 use super::output::Output;
 use super::payload::Memory;
-use super::program::{Program, test_args, this_program};
+use super::program::{Wanted, program_settings, test_args};
 use super::serve;
 use super::tasks::Tasks;
 use super::worker::ProcessWorker;
@@ -53,8 +51,7 @@ pub struct ProcessWorkerBuilder<In, Out> {
     tasks: Tasks,
     name: String,
     mailbox: Option<usize>,
-    program: Option<PathBuf>,
-    rest: Program,
+    wanted: Wanted,
     output: Output,
     start_timeout: Duration,
     grace: Duration,
@@ -72,8 +69,7 @@ where
             tasks: tasks.clone(),
             name: name.into(),
             mailbox: None,
-            program: None,
-            rest: Program::default(),
+            wanted: Wanted::default(),
             output: Output::default(),
             start_timeout: START_TIMEOUT,
             grace: GRACE,
@@ -93,29 +89,16 @@ where
         self
     }
 
-    /// What program the child is. Default: this very one. Another one has to know the
-    /// same [`Tasks`], in the same order.
-    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
-        self.program = Some(path.into());
-        self
-    }
-
-    /// Arguments for the child. Default: none, whatever this process was given.
-    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.rest.args.extend(args.into_iter().map(Into::into));
-        self
-    }
-
-    /// Sets a variable in the child's environment, which else is this process's.
-    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.rest.env.push((key.into(), value.into()));
-        self
-    }
+    program_settings!(
+        "the child",
+        ". Another one has to know the same [`Tasks`], in the same order.",
+        "none, whatever this process was given."
+    );
 
     /// For tests: the child runs the test of this full name and nothing else. See
     /// [`ProcessPoolBuilder::test_child`](super::ProcessPoolBuilder::test_child).
     pub fn test_child(mut self, name: &str) -> Self {
-        self.rest.args = test_args(name);
+        self.wanted.args = Some(test_args(name));
         self
     }
 
@@ -171,11 +154,8 @@ where
             None => Lane::unbounded(),
         });
         let outbox = Arc::new(Lane::outbox());
-        let path = match self.program {
-            Some(path) => path,
-            None => this_program().map_err(StartError::Program)?,
-        };
-        let program = Program { path, ..self.rest };
+        let program = self.wanted.program(Vec::new);
+        let program = program.map_err(StartError::Program)?;
         // What is made after this notes which process it is in.
         let _ = Generation::watched();
         let failed = |what: &str, error| StartError::Children {
@@ -185,7 +165,7 @@ where
         let alarm = Alarm::new().map_err(|error| failed("no descriptors for it", error))?;
         let child =
             Child::start(&program, Memory::new(None), max_payload, false).map_err(|error| {
-                let path = program.path.display();
+                let path = program.path().display();
                 failed(&format!("{path} could not be started"), error)
             })?;
         let core = Arc::new(Core::new(name, child.pid(), Arc::new(alarm)));

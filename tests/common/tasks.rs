@@ -61,6 +61,8 @@ pub(crate) enum Act {
     PrintForEver,
     ReadStdin,
     Variable(String),
+    /// Its working folder.
+    Folder,
     /// So many bytes.
     Give(usize),
     /// Creates the file, then loops.
@@ -133,6 +135,7 @@ impl Task for Act {
                 println!("and on and on and on and on and on and on and on and on and on");
             },
             Self::ReadStdin => std::io::read_to_string(std::io::stdin()).unwrap(),
+            Self::Folder => std::env::current_dir().unwrap().display().to_string(),
             Self::Variable(name) => std::env::var(name).unwrap_or_default(),
             Self::Give(bytes) => return Reply::Bytes(Bytes(vec![7; bytes])),
             Self::Touch(path) => {

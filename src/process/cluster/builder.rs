@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::engine::Engine;
@@ -12,7 +11,7 @@ use super::handle::Cluster;
 use super::remote::Shared;
 use super::worker;
 use crate::config;
-use crate::process::program::{Program, test_args, this_program};
+use crate::process::program::{Program, Wanted, program_settings, test_args};
 
 /// Who gives the connections out; Node's `schedulingPolicy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,8 +58,7 @@ pub(super) struct Settings {
 /// ```
 #[must_use = "a builder does nothing until `listen`"]
 pub struct ClusterBuilder {
-    program: Option<PathBuf>,
-    args: Option<Vec<OsString>>,
+    wanted: Wanted,
     workers: Option<usize>,
     settings: Settings,
 }
@@ -68,8 +66,7 @@ pub struct ClusterBuilder {
 impl ClusterBuilder {
     pub(super) fn new() -> Self {
         Self {
-            program: None,
-            args: None,
+            wanted: Wanted::default(),
             workers: None,
             settings: Settings {
                 address: ([0, 0, 0, 0], 0).into(),
@@ -99,27 +96,14 @@ impl ClusterBuilder {
         self
     }
 
-    /// What program a worker is. Default: this very one, even if another has taken its
-    /// place on the disk since; a path makes a
-    /// [`rolling_restart`](Cluster::rolling_restart) start what is there then.
-    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
-        self.program = Some(path.into());
-        self
-    }
+    program_settings!(
+        "the workers",
+        ", even if another has taken its place on the disk since; a path makes a\n\
+         [`rolling_restart`](Cluster::rolling_restart) start what is there then.",
+        "those that this process was given, as in Node."
+    );
 
-    /// Arguments for the workers. Default: those that this process was given, as in Node.
-    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args = Some(args.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Sets a variable in the workers' environment, which else is this process's.
-    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.settings.program.env.push((key.into(), value.into()));
-        self
-    }
-
-    /// The same for one worker: the one in this place, counted from 0, and all who come to
+    /// Sets a variable for one worker: the one in this place, counted from 0, and all who come to
     /// be in it by a restart.
     pub fn env_of(
         mut self,
@@ -136,7 +120,7 @@ impl ClusterBuilder {
     /// name (`module::name`) and nothing else. That test is to be what a worker does, if
     /// [`Cluster::is_worker`].
     pub fn test_child(mut self, name: &str) -> Self {
-        self.args = Some(test_args(name));
+        self.wanted.args = Some(test_args(name));
         self
     }
 
@@ -211,14 +195,9 @@ impl ClusterBuilder {
         }
         let mut settings = self.settings;
         settings.workers = config::num_threads(self.workers)?;
-        settings.program.path = match self.program {
-            Some(path) => path,
-            None => this_program().map_err(ClusterError::Start)?,
-        };
-        settings.program.args = match self.args {
-            Some(args) => args,
-            None => std::env::args_os().skip(1).collect(),
-        };
+        let args = || std::env::args_os().skip(1).collect();
+        let program = self.wanted.program(args);
+        settings.program = program.map_err(ClusterError::Start)?;
         let address = listener.local_addr().map_err(ClusterError::Listen)?;
         settings.address = address;
         listener
@@ -236,8 +215,7 @@ impl fmt::Debug for ClusterBuilder {
         f.debug_struct("ClusterBuilder")
             .field("workers", &self.workers)
             .field("scheduling", &self.settings.scheduling)
-            .field("program", &self.program)
-            .field("args", &self.args)
+            .field("program", &self.wanted)
             .field("restart", &self.settings.restart)
             .finish_non_exhaustive()
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{self, Command, ExitStatus, Stdio};
+use std::process::{self, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::builder::Settings;
@@ -73,10 +73,7 @@ impl Member {
     ) -> io::Result<Self> {
         let (socket, its_end) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
-        let program = &settings.program;
-        let mut command = Command::new(&program.path);
-        command.args(&program.args);
-        command.envs(program.env.iter().map(|(key, value)| (key, value)));
+        let mut command = settings.program.command();
         let own = settings.env_of.iter().filter(|(of, ..)| *of == place);
         command.envs(own.map(|(_, key, value)| (key, value)));
         command.env(MARK, mark_of(&its_end)?.unwrap_or_default());
