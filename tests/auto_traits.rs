@@ -186,8 +186,8 @@ fn a_join_error_passes_through_an_applications_own() {
 fn the_table_of_auto_traits_of_processes_holds() {
     use windlass::process::{
         Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterRemote, ClusterWorker,
-        ConnectionStream, Connections, ProcessExit, ProcessExited, ProcessParent, ProcessPool,
-        ProcessPoolBuilder, ProcessWorker, ProcessWorkerBuilder, Tasks,
+        ConnectionStream, Connections, Descriptor, ProcessExit, ProcessExited, ProcessParent,
+        ProcessPool, ProcessPoolBuilder, ProcessWorker, ProcessWorkerBuilder, Tasks,
     };
 
     is!(Tasks: Clone, Send, Sync, Unpin, std::fmt::Debug);
@@ -207,6 +207,7 @@ fn the_table_of_auto_traits_of_processes_holds() {
     is!(ClusterWorker: Clone, Send, Sync, Unpin, std::fmt::Debug);
     is!(Connections: Send, Sync, Unpin, std::fmt::Debug);
     is!(ConnectionStream: Send, Unpin, futures_core::Stream, std::fmt::Debug);
+    is!(Descriptor<std::fs::File>: Send, Sync, Unpin, std::fmt::Debug);
     is!(ClusterEvent: Clone, Send, Sync, Unpin, PartialEq, std::fmt::Debug);
     is!(ClusterError: Send, Sync, Unpin, std::error::Error);
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::descriptors;
 use super::frame::{self, Filled, Hello, Inbox, Kind, VERSION, Welcome};
 use super::payload::Memory;
 use super::pipes::Pipes;
@@ -46,6 +47,16 @@ pub(super) struct Child {
     made_in: Generation,
 }
 
+/// What a child is for.
+pub(super) enum Purpose {
+    Jobs {
+        memory: Memory,
+        /// Its size is to be looked at.
+        is_limited: bool,
+    },
+    Worker,
+}
+
 /// How far the greeting has come.
 pub(super) enum Greeting {
     Done,
@@ -56,12 +67,12 @@ pub(super) enum Greeting {
 
 impl Child {
     /// Starts one, and does not wait for it.
-    pub(super) fn start(
-        program: &Program,
-        memory: Memory,
-        max_payload: u64,
-        is_limited: bool,
-    ) -> io::Result<Self> {
+    pub(super) fn start(program: &Program, max_payload: u64, purpose: Purpose) -> io::Result<Self> {
+        let (memory, is_limited, is_worker) = match purpose {
+            Purpose::Jobs { memory, is_limited } => (memory, is_limited, false),
+            // Messages of both directions may be under way at once, so none has a memory.
+            Purpose::Worker => (Memory::new(None), false, true),
+        };
         let (socket, its_end) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
         let mut command = program.command();
@@ -91,21 +102,23 @@ impl Child {
         if is_limited {
             child.statm = open_statm(child.pid());
         }
-        child.welcome(max_payload)?;
+        child.welcome(max_payload, is_worker)?;
         Ok(child)
     }
 
-    fn welcome(&self, max_payload: u64) -> io::Result<()> {
+    fn welcome(&self, max_payload: u64, is_worker: bool) -> io::Result<()> {
         let welcome = Welcome {
             version: VERSION,
             parent: process::id(),
             max_payload,
         };
-        let frame = frame::small(Kind::Welcome, 0, &welcome.write());
-        match send_with(&self.socket, &frame, self.memory.file()) {
+        let frame = frame::small(Kind::Welcome, is_worker.into(), &welcome.write());
+        let file = self.memory.file().map(AsFd::as_fd);
+        // There is room for it.
+        match descriptors::send(&self.socket, &frame, file.as_slice()) {
             // It is dead already, which the greeting finds.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            sent => sent,
+            sent => sent.map(drop),
         }
     }
 
@@ -292,31 +305,6 @@ impl Drop for Child {
             let _ = self.process.wait();
         }
     }
-}
-
-/// Sends bytes, for which there is room, and a file with them.
-#[cfg(all(target_os = "linux", not(windlass_portable)))]
-fn send_with(socket: &UnixStream, bytes: &[u8], file: Option<&File>) -> io::Result<()> {
-    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-    use std::io::IoSlice;
-    use std::mem::MaybeUninit;
-    use std::os::fd::AsFd;
-
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let file = file.map(|file| [file.as_fd()]);
-    if let Some(file) = &file {
-        control.push(SendAncillaryMessage::ScmRights(file));
-    }
-    let bytes = [IoSlice::new(bytes)];
-    sendmsg(socket, &bytes, &mut control, SendFlags::NOSIGNAL)?;
-    Ok(())
-}
-
-/// Sends bytes, for which there is room. There are no files to be shared.
-#[cfg(any(not(target_os = "linux"), windlass_portable))]
-fn send_with(mut socket: &UnixStream, bytes: &[u8], _file: Option<&File>) -> io::Result<()> {
-    io::Write::write_all(&mut socket, bytes)
 }
 
 const WITHOUT_HELLO: &str = "and never said hello: `main` has to begin with \

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use super::child::{Child, Greeting};
+use super::child::{Child, Greeting, Purpose};
 use super::frame::{self, Filled, Kind};
 use super::output::{Kept, Output};
 use super::patience::{Patience, news};
@@ -130,7 +130,8 @@ impl Driver {
         let settings = &self.settings;
         let is_limited = settings.memory_limit.is_some();
         let started = Memory::share().and_then(|memory| {
-            Child::start(&settings.program, memory, settings.max_payload, is_limited)
+            let purpose = Purpose::Jobs { memory, is_limited };
+            Child::start(&settings.program, settings.max_payload, purpose)
         });
         match started {
             Ok(child) => drop(self.put(Some(child))),

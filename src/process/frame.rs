@@ -1,14 +1,14 @@
 //! What goes over the socket: frames.
 //!
-//! `u32` length of the payload, little endian; `u8` kind; `u64` number of the job; the
-//! payload. The length is held against a limit when it arrives, and memory is taken for
+//! `u32` length of the payload, little endian; `u8` kind; `u64` number, mostly of the job;
+//! the payload. The length is held against a limit when it arrives, and memory is taken for
 //! the bytes that have arrived, not for those that are announced.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
 
 /// What both sides have to speak.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// A frame without its payload.
 pub(super) const HEADER: usize = 13;
@@ -24,7 +24,8 @@ const KEPT: usize = 4 * 1024 * 1024;
 #[repr(u8)]
 pub(super) enum Kind {
     /// To the child, first: [`Welcome`]. Comes with a descriptor for large payloads, where
-    /// there are such.
+    /// there are such. The number is 1 if the child is to be a worker: then what follows may
+    /// come with descriptors.
     Welcome = 1,
     /// To the child: the task's number, `u32`, and its argument.
     Job = 2,
@@ -33,7 +34,7 @@ pub(super) enum Kind {
     /// To the child, once: it is to be the worker of this number, `u32`, and is given no
     /// jobs.
     Worker = 4,
-    /// To a worker: a message.
+    /// To a worker: a message. The number is how many descriptors come with it.
     Post = 5,
     /// To a worker: no more messages, and to a cluster's: no more connections either. That
     /// comes with a byte: whether all workers are told so.
@@ -48,7 +49,7 @@ pub(super) enum Kind {
     Panic = 19,
     /// The task did not run, or its result could not be written: the text says why.
     Refused = 20,
-    /// From a worker: a message.
+    /// From a worker: a message, and as many descriptors as the number says.
     Posted = 21,
     /// To a cluster's worker, first: [`Enlist`]. Comes with the listener's descriptor, if
     /// that is shared.
@@ -107,6 +108,11 @@ pub(super) fn append(frames: &mut Vec<u8>, kind: Kind, job: u64) {
 pub(super) fn finish(frame: &mut [u8]) {
     let len = u32::try_from(frame.len() - HEADER).expect("a frame is shorter than 4 GiB");
     frame[..4].copy_from_slice(&len.to_le_bytes());
+}
+
+/// Writes another number into the frame.
+pub(super) fn renumber(frame: &mut [u8], number: u64) {
+    frame[5..HEADER].copy_from_slice(&number.to_le_bytes());
 }
 
 /// A whole small frame.

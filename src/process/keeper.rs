@@ -5,7 +5,7 @@
 //! process's by now. It sleeps in `poll`, and is woken by the child, by a message to be
 //! sent, and by the handle.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -18,10 +18,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::child::{Child, Greeting};
+use super::descriptors::{self, Arrivals, Batch, Receiver};
 use super::frame::{self, Filled, Frame, Kind};
 use super::output::{Kept, Output};
 use super::patience::Patience;
-use super::payload::Memory;
+use super::payload;
 use super::source::Source;
 use super::worker_exit::{Core, Ended, ProcessExit};
 use crate::error::Crash;
@@ -66,9 +67,11 @@ pub(super) struct Keeper<In, Out> {
     outbox: Arc<Lane<Out>>,
     waker: Waker,
     patience: Patience,
-    /// Frames, of which the first `sent` bytes are on their way.
-    out: Vec<u8>,
-    sent: usize,
+    out: Batch,
+    /// Descriptors that it sent, and whose messages are not whole.
+    arrivals: Arrivals,
+    /// Too many descriptors were on their way for those of `out`.
+    is_held_up: bool,
     /// Nothing more is to be sent, or can be.
     is_done: bool,
     kept: Kept,
@@ -95,8 +98,9 @@ where
             patience: Patience::default(),
             kept: orders.output.begin(),
             ending: child.pollable_end(),
-            out: frame::small(Kind::Worker, 0, &orders.number.to_le_bytes()),
-            sent: 0,
+            out: Batch::new(frame::small(Kind::Worker, 0, &orders.number.to_le_bytes())),
+            arrivals: Arrivals::default(),
+            is_held_up: false,
             is_done: false,
             panic: None,
             was_killed: false,
@@ -226,7 +230,7 @@ where
     fn wait(&mut self) {
         let left = self.left_of_grace();
         let mut events = PollFlags::IN;
-        if self.sent < self.out.len() {
+        if !self.out.is_sent() && !self.is_held_up {
             events |= PollFlags::OUT;
         }
         let mut fds = vec![
@@ -241,7 +245,8 @@ where
         fds.extend(others);
         fds.extend(self.ending.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         let look = self.ending.is_none().then_some(LOOK);
-        let limit = [look, left].into_iter().flatten().min();
+        let later = self.is_held_up.then_some(descriptors::LATER);
+        let limit = [look, left, later].into_iter().flatten().min();
         let limit = limit.map(|limit| Timespec {
             tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(limit.subsec_nanos()),
@@ -298,29 +303,29 @@ where
 
     /// Sends what the socket takes; whether there may be more that it takes.
     fn write(&mut self) -> Result<bool, String> {
+        self.is_held_up = false;
         for _ in 0..IN_A_ROW {
-            while self.sent < self.out.len() {
-                match (&self.child.socket).write(&self.out[self.sent..]) {
-                    Ok(sent) => self.sent += sent,
+            while !self.out.is_sent() {
+                match self.out.send(&self.child.socket) {
+                    Ok(()) => {}
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                    Err(error) if descriptors::are_too_many(&error) => {
+                        self.is_held_up = true;
+                        return Ok(false);
+                    }
                     Err(_) => {
                         // It is about to end, and may have said something.
                         self.is_done = true;
                         self.mailbox.close();
                         self.mail.discard_all();
-                        self.out.clear();
-                        self.sent = 0;
+                        self.out.clear(KEPT);
                     }
                 }
             }
-            self.out.clear();
-            self.sent = 0;
-            if self.out.capacity() > KEPT {
-                self.out = Vec::new();
-            }
+            self.out.clear(KEPT);
             self.write_down()?;
-            if self.out.is_empty() {
+            if self.out.is_sent() {
                 return Ok(false);
             }
         }
@@ -329,14 +334,14 @@ where
 
     /// Writes down messages that wait.
     fn write_down(&mut self) -> Result<(), String> {
-        while !self.is_done && self.out.len() < BATCH {
+        while !self.is_done && self.out.frames.len() < BATCH {
             match self.mail.poll_next(&self.waker) {
                 Poll::Pending => break,
                 Poll::Ready(Some(message)) => self.append(message)?,
                 Poll::Ready(None) => {
                     self.is_done = true;
                     let bye = frame::small(Kind::Disconnect, 0, &[]);
-                    self.out.extend_from_slice(&bye);
+                    self.out.frames.extend_from_slice(&bye);
                 }
             }
         }
@@ -344,18 +349,19 @@ where
     }
 
     fn append(&mut self, message: In) -> Result<(), String> {
-        let begin = self.out.len();
-        frame::append(&mut self.out, Kind::Post, 0);
-        let (out, most) = (&mut self.out, self.orders.max_payload);
+        let begin = self.out.frames.len();
+        frame::append(&mut self.out.frames, Kind::Post, 0);
+        let (frames, most) = (&mut self.out.frames, self.orders.max_payload);
         // The user's code.
-        let written = catch(|| Memory::new(None).write(&message, out, most));
+        let written = catch(|| payload::write_message(&message, frames, most));
         discard(message);
         let written = written.unwrap_or_else(|panic| {
             discard(panic);
             Err("it panicked".into())
         });
-        written.map_err(|error| format!("a message for it could not be written: {error}"))?;
-        frame::finish(&mut self.out[begin..]);
+        let along =
+            written.map_err(|error| format!("a message for it could not be written: {error}"))?;
+        self.out.go_along(begin, along);
         Ok(())
     }
 
@@ -363,18 +369,23 @@ where
     fn read(&mut self, to_the_end: bool) -> Result<Filled, String> {
         let mut rounds = 0;
         loop {
-            let filled = self.child.inbox.fill(&self.child.socket);
+            let filled = self.child.inbox.fill(Receiver {
+                socket: &self.child.socket,
+                arrivals: &mut self.arrivals,
+            });
             // An error is the end, too: of a child that did not read what was sent to it.
             let filled = filled.unwrap_or(Filled::End);
             loop {
                 let frame = self.child.inbox.take();
                 let frame = frame.map_err(|malformed| format!("it said {malformed}"))?;
                 let Some(frame) = frame else { break };
-                match message(&frame)? {
+                match message(&frame, &mut self.arrivals)? {
                     Said::Message(message) => self.deliver(message),
                     Said::Panic(text) => self.panic = Some(text),
                 }
             }
+            let too_many = self.arrivals.check();
+            too_many.map_err(|error| format!("it sent {error}"))?;
             rounds += 1;
             if filled != Filled::Some || rounds >= IN_A_ROW && !to_the_end {
                 return Ok(filled);
@@ -396,7 +407,10 @@ enum Said<T> {
     Panic(String),
 }
 
-fn message<T: DeserializeOwned>(frame: &Frame<'_>) -> Result<Said<T>, String> {
+fn message<T: DeserializeOwned>(
+    frame: &Frame<'_>,
+    arrivals: &mut Arrivals,
+) -> Result<Said<T>, String> {
     match frame.kind {
         Kind::Posted => {}
         Kind::Panic => {
@@ -405,10 +419,16 @@ fn message<T: DeserializeOwned>(frame: &Frame<'_>) -> Result<Said<T>, String> {
         }
         kind => return Err(format!("it said {kind:?}, which no worker says")),
     }
-    let read = catch(|| Source::InFrame(frame.payload).read().map(Said::Message));
-    let read = read.unwrap_or_else(|panic| {
-        discard(panic);
-        Err("it panicked".into())
+    let read = arrivals.take(frame.job).and_then(|came| {
+        let read = catch(|| {
+            Source::InFrame(frame.payload)
+                .read_with(came)
+                .map(Said::Message)
+        });
+        read.unwrap_or_else(|panic| {
+            discard(panic);
+            Err("it panicked".into())
+        })
     });
     read.map_err(|error| format!("a message of it could not be read: {error}"))
 }

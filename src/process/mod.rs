@@ -13,6 +13,8 @@
 //! | `task` | [`Task`], [`TaskContext`]; tasks on threads |
 //! | `tasks` | [`Tasks`]: names, and how one is run |
 //! | `bytes` | [`Bytes`]: arguments in one piece |
+//! | `descriptor` | [`Descriptor`]: sockets and files in a worker's messages |
+//! | `descriptors` | how these go over the socket |
 //! | `pool`, `builder`, `job` | [`ProcessPool`]: an inner [`Pool`](crate::Pool) with a driver for each thread |
 //! | `driver` | one thread's child, and how a job runs in it |
 //! | `child` | a child process, as its parent sees it |
@@ -38,13 +40,16 @@
 //!
 //! A process worker's child is told after its hello which worker it is, and from then on
 //! there are messages, both ways at once. These are all in frames, large ones too: the
-//! shared memory has room for one, and its turn is nobody's.
+//! shared memory has room for one, and its turn is nobody's. Descriptors come with a
+//! message's first byte.
 
 mod alarm;
 mod builder;
 mod bytes;
 mod child;
 mod cluster;
+mod descriptor;
+mod descriptors;
 mod driver;
 mod frame;
 mod job;
@@ -71,6 +76,7 @@ pub use self::cluster::{
     Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterMessage, ClusterRemote,
     ClusterWorker, ConnectionStream, Connections, Incoming, Scheduling, WorkerStatus,
 };
+pub use self::descriptor::Descriptor;
 pub use self::job::ProcessJob;
 pub use self::output::{Output, Stream};
 pub use self::parent::ProcessParent;

@@ -7,14 +7,16 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::descriptors::{self, Arrivals, Receiver};
 use super::frame::{self, Filled, Frame, Inbox, Kind};
-use super::payload::Memory;
+use super::payload;
 use super::serve::{NONSENSE, head_of};
 use super::source::Source;
 use crate::main_loop::listener::sealed::Sealed;
@@ -33,6 +35,7 @@ const KEPT: usize = 1024 * 1024;
 pub(super) struct Line {
     pub(super) socket: UnixStream,
     pub(super) inbox: Inbox,
+    pub(super) arrivals: Arrivals,
     pub(super) max_payload: u64,
 }
 
@@ -74,12 +77,11 @@ impl<In: Send + 'static, Out: Serialize + Send + 'static> ProcessParent<In, Out>
     pub fn post(&self, message: Out) -> Result<(), PostError<Out>> {
         let mut bytes = std::mem::take(&mut *self.way.spare.lock());
         frame::begin(&mut bytes, Kind::Posted, 0);
-        let written = Memory::new(None).write(&message, &mut bytes, self.way.max_payload);
-        if let Err(error) = written {
-            panic!("a message to the parent could not be written: {error}");
-        }
-        frame::finish(&mut bytes);
-        let sent = self.way.send(&bytes);
+        let along = match payload::write_message(&message, &mut bytes, self.way.max_payload) {
+            Ok(along) => along,
+            Err(error) => panic!("a message to the parent could not be written: {error}"),
+        };
+        let sent = self.way.send(&bytes, &along);
         if bytes.capacity() <= KEPT {
             *self.way.spare.lock() = bytes;
         }
@@ -103,8 +105,8 @@ impl<In: Send + 'static, Out: 'static> ProcessParent<In, Out> {
 }
 
 impl Way {
-    fn send(&self, frame: &[u8]) -> io::Result<()> {
-        self.socket.lock().write_all(frame)
+    fn send(&self, frame: &[u8], along: &[OwnedFd]) -> io::Result<()> {
+        descriptors::send_all(&self.socket.lock(), frame, along)
     }
 }
 
@@ -126,7 +128,7 @@ where
     let to = Arc::clone(&inbox);
     let builder = thread::Builder::new().name("windlass-mail".into());
     let reader = builder.spawn(move || {
-        if let Err(error) = read(&reads, line.inbox, &to) {
+        if let Err(error) = read(&reads, line.inbox, line.arrivals, &to) {
             let _ = writeln!(io::stderr(), "windlass: this worker ends: {error}");
             process::exit(NONSENSE);
         }
@@ -146,7 +148,7 @@ where
         return 0;
     };
     let text = payload_message(&*panic).map_or(&[][..], head_of);
-    let _ = way.send(&frame::small(Kind::Panic, 0, text));
+    let _ = way.send(&frame::small(Kind::Panic, 0, text), &[]);
     discard(panic);
     // As a program ends whose `main` panics.
     101
@@ -156,11 +158,12 @@ where
 fn read<In: DeserializeOwned + Send + 'static>(
     socket: &UnixStream,
     mut inbox: Inbox,
+    mut arrivals: Arrivals,
     to: &Arc<Lane<In>>,
 ) -> Result<(), String> {
     loop {
         while let Some(frame) = inbox.take().map_err(|error| error.to_string())? {
-            match message(&frame)? {
+            match message(&frame, &mut arrivals)? {
                 Some(message) => discard(PostFuture::new(&**to, message).wait()),
                 None => {
                     to.close();
@@ -168,7 +171,12 @@ fn read<In: DeserializeOwned + Send + 'static>(
                 }
             }
         }
-        match inbox.fill(socket) {
+        arrivals.check()?;
+        let receiver = Receiver {
+            socket,
+            arrivals: &mut arrivals,
+        };
+        match inbox.fill(receiver) {
             Ok(Filled::End) | Err(_) => break,
             Ok(_) => {}
         }
@@ -179,18 +187,23 @@ fn read<In: DeserializeOwned + Send + 'static>(
 }
 
 /// The message of a frame; `None` if it says that no more come.
-fn message<In: DeserializeOwned>(frame: &Frame<'_>) -> Result<Option<In>, String> {
+fn message<In: DeserializeOwned>(
+    frame: &Frame<'_>,
+    arrivals: &mut Arrivals,
+) -> Result<Option<In>, String> {
     match frame.kind {
         Kind::Post => {}
         Kind::Disconnect => return Ok(None),
         kind => return Err(format!("the parent said {kind:?} to a worker")),
     }
-    let read = catch(|| Source::InFrame(frame.payload).read().map(Some));
-    read.unwrap_or_else(|panic| {
-        discard(panic);
-        Err("it panicked".into())
-    })
-    .map_err(|error| format!("a message could not be read: {error}"))
+    let read = arrivals.take(frame.job).and_then(|came| {
+        let read = catch(|| Source::InFrame(frame.payload).read_with(came).map(Some));
+        read.unwrap_or_else(|panic| {
+            discard(panic);
+            Err("it panicked".into())
+        })
+    });
+    read.map_err(|error| format!("a message could not be read: {error}"))
 }
 
 impl<In, Out> Clone for ProcessParent<In, Out> {

@@ -6,11 +6,13 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
+use super::descriptor;
 use super::frame::{self, Kind};
 use super::source::{InMemory, Source};
 
@@ -78,17 +80,11 @@ impl Memory {
         frame: &mut Vec<u8>,
         max_payload: u64,
     ) -> Result<Written, String> {
-        let mut sink = Sink {
-            begin: frame.len(),
-            frame,
-            file: self.file.as_ref(),
-            in_file: 0,
-            max_payload,
-            error: None,
-        };
-        match postcard::serialize_with_flavor(value, &mut sink) {
+        let mut sink = Sink::new(frame, self.file.as_ref(), max_payload);
+        let written = descriptor::nowhere(|| postcard::serialize_with_flavor(value, &mut sink));
+        match written {
             Ok(()) => Ok(sink.written()),
-            Err(error) => Err(sink.error.take().unwrap_or_else(|| error.to_string())),
+            Err(error) => Err(sink.error.unwrap_or(error)),
         }
     }
 
@@ -144,6 +140,24 @@ pub(super) fn shed(bytes: &mut Vec<u8>) {
     }
 }
 
+/// Writes a worker's message behind what the frame holds already, which is its head; the
+/// descriptors that go along with it.
+pub(super) fn write_message<T: Serialize>(
+    message: &T,
+    frame: &mut Vec<u8>,
+    max_payload: u64,
+) -> Result<Vec<OwnedFd>, String> {
+    let begin = frame.len() - frame::HEADER;
+    let mut sink = Sink::new(frame, None, max_payload);
+    let written = descriptor::writing(|| postcard::serialize_with_flavor(message, &mut sink));
+    let ((), along) = written.map_err(|error| sink.error.unwrap_or(error))?;
+    frame::finish(&mut frame[begin..]);
+    if !along.is_empty() {
+        frame::renumber(&mut frame[begin..], along.len() as u64);
+    }
+    Ok(along)
+}
+
 /// Where postcard writes.
 struct Sink<'a> {
     frame: &'a mut Vec<u8>,
@@ -156,7 +170,18 @@ struct Sink<'a> {
     error: Option<String>,
 }
 
-impl Sink<'_> {
+impl<'a> Sink<'a> {
+    fn new(frame: &'a mut Vec<u8>, file: Option<&'a File>, max_payload: u64) -> Self {
+        Self {
+            begin: frame.len(),
+            frame,
+            file,
+            in_file: 0,
+            max_payload,
+            error: None,
+        }
+    }
+
     fn len(&self) -> u64 {
         self.in_file + (self.frame.len() - self.begin) as u64
     }
@@ -177,7 +202,7 @@ impl Sink<'_> {
         Ok(())
     }
 
-    fn written(&mut self) -> Written {
+    fn written(&self) -> Written {
         match self.in_file {
             0 => Written::InFrame,
             len => Written::InMemory(len),

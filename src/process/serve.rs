@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, getpid, kill_process};
 
+use super::descriptors::{Arrivals, Receiver};
 use super::frame::{self, Filled, Frame, HEADER, Hello, Inbox, Kind, VERSION, Welcome};
 use super::parent::Line;
 use super::patience::{AtOnce, Patience, news};
@@ -69,7 +70,7 @@ fn begin(tasks: &Tasks, socket: UnixStream) -> io::Result<Child> {
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     // What was said so far is before the hello, and so is none of a task's.
     io::stdout().flush()?;
-    let (welcome, memory) = welcome(&socket)?;
+    let (welcome, memory, is_worker) = welcome(&socket)?;
     watch(socket.try_clone()?, welcome.parent)?;
     let hello = Hello {
         version: VERSION,
@@ -79,6 +80,7 @@ fn begin(tasks: &Tasks, socket: UnixStream) -> io::Result<Child> {
     Ok(Child {
         inbox: Inbox::new(memory.most_in_frame(welcome.max_payload)),
         patience: Patience::default(),
+        arrivals: is_worker.then(Arrivals::default),
         memory,
         socket,
         max_payload: welcome.max_payload,
@@ -87,41 +89,22 @@ fn begin(tasks: &Tasks, socket: UnixStream) -> io::Result<Child> {
     })
 }
 
-/// Waits for what the parent says first, and for the file that may come with it.
-fn welcome(mut socket: &UnixStream) -> io::Result<(Welcome, Memory)> {
+/// Waits for what the parent says first, and for the file that may come with it; whether
+/// this is to be a worker.
+fn welcome(socket: &UnixStream) -> io::Result<(Welcome, Memory, bool)> {
     let mut bytes = [0; HEADER + Welcome::LEN];
-    let (received, file) = receive_with_file(socket, &mut bytes)?;
-    socket.read_exact(&mut bytes[received..])?;
+    let mut arrivals = Arrivals::default();
+    let mut receiver = Receiver {
+        socket,
+        arrivals: &mut arrivals,
+    };
+    receiver.read_exact(&mut bytes)?;
     let welcome = Welcome::read(&bytes[HEADER..]).filter(|_| bytes[4] == Kind::Welcome as u8);
     let welcome = welcome.ok_or_else(|| nonsense("the parent did not begin with its welcome"))?;
     // Of another version, it is refused by its parent, which knows it by the hello.
-    Ok((welcome, Memory::new(file)))
-}
-
-/// Receives some bytes, and the file that comes with them.
-#[cfg(all(target_os = "linux", not(windlass_portable)))]
-fn receive_with_file(socket: &UnixStream, to: &mut [u8]) -> io::Result<(usize, Option<File>)> {
-    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-    use std::io::IoSliceMut;
-    use std::mem::MaybeUninit;
-
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let to = &mut [IoSliceMut::new(to)];
-    let received = recvmsg(socket, to, &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let mut file = None;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-            file = descriptors.map(File::from).next_back();
-        }
-    }
-    Ok((received.bytes, file))
-}
-
-/// There are no files to be shared.
-#[cfg(any(not(target_os = "linux"), windlass_portable))]
-fn receive_with_file(_socket: &UnixStream, _to: &mut [u8]) -> io::Result<(usize, Option<File>)> {
-    Ok((0, None))
+    let memory = Memory::new(arrivals.next().map(File::from));
+    let is_worker = frame::u64_of(&bytes[5..HEADER]) == Some(1);
+    Ok((welcome, memory, is_worker))
 }
 
 fn nonsense(text: &str) -> io::Error {
@@ -168,6 +151,8 @@ struct Child {
     socket: UnixStream,
     inbox: Inbox,
     patience: Patience,
+    /// Of one that is to be a worker.
+    arrivals: Option<Arrivals>,
     memory: Memory,
     max_payload: u64,
     /// What was read from the memory.
@@ -195,10 +180,15 @@ impl Child {
             if let Some((kind, _)) = next.map_err(|error| nonsense(&error.to_string()))? {
                 return Ok(Some(kind));
             }
-            let looked = self
-                .patience
-                .look(|| news(self.inbox.fill(AtOnce(&self.socket))));
-            let filled = looked.unwrap_or_else(|| self.inbox.fill(&self.socket))?;
+            let (inbox, socket) = (&mut self.inbox, &self.socket);
+            let filled = match &mut self.arrivals {
+                // Messages may follow at once, with descriptors.
+                Some(arrivals) => inbox.fill(Receiver { socket, arrivals }),
+                None => {
+                    let looked = self.patience.look(|| news(inbox.fill(AtOnce(socket))));
+                    looked.unwrap_or_else(|| inbox.fill(socket))
+                }
+            }?;
             if filled == Filled::End {
                 return Ok(None);
             }
@@ -211,12 +201,16 @@ impl Child {
         let number =
             frame.and_then(|frame| Some(u32::from_le_bytes(frame.payload.try_into().ok()?)));
         let number = number.ok_or_else(|| nonsense("a worker without a number"))?;
-        // Messages of both directions may be under way at once, so none has the memory.
+        let arrivals = self
+            .arrivals
+            .ok_or_else(|| nonsense("it was not welcomed as a worker"))?;
+        // Messages are in frames, whatever their length.
         let most = Memory::new(None).most_in_frame(self.max_payload);
         self.inbox.allow(most);
         let line = Line {
             socket: self.socket,
             inbox: self.inbox,
+            arrivals,
             max_payload: self.max_payload,
         };
         let code = tasks.be_worker(number, line);

@@ -7,12 +7,14 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 use postcard::de_flavors::Flavor;
 use postcard::{Deserializer, Error};
 use serde::de::DeserializeOwned;
 
+use super::descriptor;
 use crate::sync::thread_local;
 
 /// So much is read at once of what is small, in bytes.
@@ -38,27 +40,38 @@ pub(super) struct InMemory<'a> {
 impl Source<'_> {
     /// Reads a value that has to be all there is.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, String> {
-        let (value, rest) = match self {
+        descriptor::nowhere(|| self.begin_to_read()).and_then(whole)
+    }
+
+    /// Reads a worker's message, which these descriptors came with.
+    pub(super) fn read_with<T: DeserializeOwned>(
+        self,
+        came: Vec<Option<OwnedFd>>,
+    ) -> Result<T, String> {
+        descriptor::reading(came, || self.begin_to_read()).and_then(whole)
+    }
+
+    /// A value, and how many bytes are left.
+    fn begin_to_read<T: DeserializeOwned>(self) -> postcard::Result<(T, usize)> {
+        match self {
             Self::InFrame(bytes) => {
-                let (value, rest) = postcard::take_from_bytes(bytes).map_err(told)?;
-                (value, rest.len())
+                let (value, rest) = postcard::take_from_bytes(bytes)?;
+                Ok((value, rest.len()))
             }
             Self::InMemory(memory) => {
                 let mut deserializer = Deserializer::from_flavor(memory);
-                let value = T::deserialize(&mut deserializer).map_err(told)?;
-                (value, deserializer.finalize().map_err(told)?)
+                let value = T::deserialize(&mut deserializer)?;
+                Ok((value, deserializer.finalize()?))
             }
-        };
-        match rest {
-            0 => Ok(value),
-            rest => Err(format!("{rest} bytes are left over")),
         }
     }
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn told(error: Error) -> String {
-    error.to_string()
+fn whole<T>((value, rest): (T, usize)) -> Result<T, String> {
+    match rest {
+        0 => Ok(value),
+        rest => Err(format!("{rest} bytes are left over")),
+    }
 }
 
 /// What passes between bytes and the flavor that they are read with.

@@ -65,6 +65,10 @@ use crate::worker::ExitSource;
 /// second at most: so wait for [`exited`](Self::exited) before the end of `main` if it is
 /// to finish.
 ///
+/// # Sockets and files
+/// A message may have some in it, as a [`Descriptor`](super::Descriptor) each, both ways: a
+/// connection that is accepted here is answered there.
+///
 /// # What it costs
 /// A process, a thread in this one that sleeps, and six descriptors. A message is written
 /// down and read again, and two threads are woken each way. All messages go through the

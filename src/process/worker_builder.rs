@@ -8,10 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::alarm::Alarm;
-use super::child::Child;
+use super::child::{Child, Purpose};
 use super::keeper::{Keeper, Orders};
 use super::output::Output;
-use super::payload::Memory;
 use super::program::{Wanted, program_settings, test_args};
 use super::serve;
 use super::tasks::Tasks;
@@ -163,11 +162,10 @@ where
         };
         let max_payload = self.max_payload.min(u64::from(u32::MAX) - 1024);
         let alarm = Alarm::new().map_err(|error| failed("no descriptors for it", error))?;
-        let child =
-            Child::start(&program, Memory::new(None), max_payload, false).map_err(|error| {
-                let path = program.path().display();
-                failed(&format!("{path} could not be started"), error)
-            })?;
+        let child = Child::start(&program, max_payload, Purpose::Worker).map_err(|error| {
+            let path = program.path().display();
+            failed(&format!("{path} could not be started"), error)
+        })?;
         let core = Arc::new(Core::new(name, child.pid(), Arc::new(alarm)));
         let orders = Orders {
             number,

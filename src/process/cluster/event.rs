@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::link::MAX_MESSAGE;
 use crate::error::BuildError;
+use crate::process::descriptor;
 
 /// What happens to a cluster's workers, in Node's words. Workers are told apart by their
 /// ids, which count up from 1 and are not given twice.
@@ -87,7 +88,8 @@ impl ClusterMessage {
     /// # Errors
     /// [`ClusterError::Message`] if it cannot be read as a `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClusterError> {
-        let (value, rest) = postcard::take_from_bytes(&self.0).map_err(unreadable)?;
+        let read = descriptor::nowhere(|| postcard::take_from_bytes(&self.0));
+        let (value, rest) = read.map_err(unreadable)?;
         match rest {
             [] => Ok(value),
             rest => Err(unreadable(format!("{} bytes are left over", rest.len()))),
@@ -95,7 +97,7 @@ impl ClusterMessage {
     }
 
     pub(super) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Self, ClusterError> {
-        let bytes = postcard::to_stdvec(value)
+        let bytes = descriptor::nowhere(|| postcard::to_stdvec(value))
             .map_err(|error| ClusterError::Message(format!("it cannot be written: {error}")))?;
         match bytes.len() > MAX_MESSAGE {
             true => Err(ClusterError::Message(format!(
@@ -183,5 +185,16 @@ mod tests {
         assert!(message.read::<String>().is_err(), "a rest");
         assert!(message.read::<[u64; 9]>().is_err(), "too short");
         assert!(ClusterMessage::write(&vec![1_u8; MAX_MESSAGE + 1]).is_err());
+    }
+
+    #[test]
+    fn a_message_that_cannot_have_a_descriptor_says_so() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let file = crate::process::Descriptor(file);
+        let error = ClusterMessage::write(&file).unwrap_err().to_string();
+        assert!(error.contains("of a process worker only"), "{error}");
+        let error = ClusterMessage(vec![0]).read::<crate::process::Descriptor<std::fs::File>>();
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("of a process worker only"), "{error}");
     }
 }

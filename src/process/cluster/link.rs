@@ -1,23 +1,15 @@
 //! The socket between a primary and a worker: frames, and descriptors along with them.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, IoSliceMut, Read};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
-
+use crate::process::descriptors;
 use crate::sync::Arc;
 
 /// The longest message, in bytes.
 pub(super) const MAX_MESSAGE: usize = 64 << 20;
-
-/// Descriptors that one message of the socket may bring.
-const DESCRIPTORS: usize = 8;
 
 /// A descriptor on its way, which its sender may keep as well.
 pub(super) type Along = Arc<dyn AsFd + Send + Sync>;
@@ -48,7 +40,7 @@ impl Outbox {
     pub(super) fn send(&mut self, socket: &UnixStream) -> io::Result<()> {
         while let Some((frame, along)) = self.frames.front_mut() {
             let along = along.as_ref().map(|along| along.as_fd());
-            match send_once(socket, &frame[self.sent..], along) {
+            match descriptors::send(socket, &frame[self.sent..], along.as_slice()) {
                 Ok(sent) => self.sent += sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -66,60 +58,10 @@ impl Outbox {
     }
 }
 
-fn send_once(
-    socket: &UnixStream,
-    bytes: &[u8],
-    along: Option<BorrowedFd<'_>>,
-) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let along = along.map(|along| [along]);
-    if let Some(along) = &along {
-        control.push(SendAncillaryMessage::ScmRights(along));
-    }
-    #[cfg(not(target_vendor = "apple"))]
-    let flags = SendFlags::NOSIGNAL;
-    #[cfg(target_vendor = "apple")]
-    let flags = SendFlags::empty();
-    Ok(sendmsg(
-        socket,
-        &[IoSlice::new(bytes)],
-        &mut control,
-        flags,
-    )?)
-}
-
-/// Reads from the socket, and puts the descriptors that come aside.
-pub(super) struct Receiver<'a> {
-    pub(super) socket: &'a UnixStream,
-    pub(super) descriptors: &'a mut VecDeque<OwnedFd>,
-}
-
-impl Read for Receiver<'_> {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        #[cfg(not(target_vendor = "apple"))]
-        let flags = RecvFlags::CMSG_CLOEXEC;
-        #[cfg(target_vendor = "apple")]
-        let flags = RecvFlags::empty();
-        let received = recvmsg(self.socket, &mut [IoSliceMut::new(to)], &mut control, flags)?;
-        for message in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                self.descriptors.extend(descriptors);
-            }
-        }
-        #[cfg(target_vendor = "apple")]
-        for descriptor in &*self.descriptors {
-            rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
-        }
-        Ok(received.bytes)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::descriptors::{Arrivals, Receiver};
     use crate::process::frame::{self, Filled, Inbox, Kind};
     use std::fs::File;
     use std::os::unix::fs::MetadataExt;
@@ -139,20 +81,20 @@ mod tests {
             outbox.push(frame::small(Kind::Connection, n as u64, b""), Some(along));
         }
         let mut inbox = Inbox::new(MAX_MESSAGE);
-        let mut descriptors = VecDeque::new();
+        let mut arrivals = Arrivals::default();
         let mut connections = 0_usize;
         while connections < 50 {
             outbox.send(&here).unwrap();
             let receiver = Receiver {
                 socket: &there,
-                descriptors: &mut descriptors,
+                arrivals: &mut arrivals,
             };
             assert_ne!(inbox.fill(receiver).unwrap(), Filled::End);
             while let Some(frame) = inbox.take().unwrap() {
                 match frame.kind {
                     Kind::Post => assert_eq!(frame.payload.len(), 3000 * frame.job as usize),
                     _ => {
-                        let came = File::from(descriptors.pop_front().unwrap());
+                        let came = File::from(arrivals.next().unwrap());
                         let sent = &files[connections % 2];
                         let rdev = |file: &File| file.metadata().unwrap().rdev();
                         assert_eq!(rdev(&came), rdev(sent));
@@ -161,6 +103,6 @@ mod tests {
                 }
             }
         }
-        assert!(outbox.is_empty() && descriptors.is_empty());
+        assert!(outbox.is_empty() && arrivals.next().is_none());
     }
 }

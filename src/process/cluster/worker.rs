@@ -1,12 +1,10 @@
 //! [`ClusterWorker`]: the worker's side.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -15,10 +13,11 @@ use serde::Serialize;
 
 use super::connections::{Connections, Incoming};
 use super::event::{ClusterError, ClusterMessage};
-use super::link::{MAX_MESSAGE, Receiver};
+use super::link::MAX_MESSAGE;
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
 use crate::port::{Lane, Port, RecvError, channel, receiving_methods};
+use crate::process::descriptors::{Arrivals, Receiver};
 use crate::process::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
 use crate::process::serve::{socket_on_stdin, watch};
 use crate::sync::{Arc, AtomicBool, Mutex, OnceLock, Ordering, thread};
@@ -105,7 +104,7 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     let mut reader = Reader {
         inbox: Inbox::new(MAX_MESSAGE),
-        descriptors: VecDeque::new(),
+        arrivals: Arrivals::default(),
     };
     let enlist = loop {
         if let Some((kind, _)) = reader.inbox.next().map_err(nonsense)? {
@@ -121,7 +120,7 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
     if enlist.version != VERSION {
         return Err(nonsense("it is another build of the program"));
     }
-    let listener = reader.descriptors.pop_front().map(TcpListener::from);
+    let listener = reader.arrivals.next().map(TcpListener::from);
     watch(socket.try_clone()?, enlist.parent)?;
     let (stop, stops) = UnixStream::pair()?;
     let state = Arc::new(State {
@@ -161,15 +160,14 @@ fn nonsense(what: impl fmt::Display) -> io::Error {
 
 struct Reader {
     inbox: Inbox,
-    /// Those that have come, and whose frames have not.
-    descriptors: VecDeque<OwnedFd>,
+    arrivals: Arrivals,
 }
 
 impl Reader {
     fn fill(&mut self, socket: &UnixStream) -> io::Result<Filled> {
         self.inbox.fill(Receiver {
             socket,
-            descriptors: &mut self.descriptors,
+            arrivals: &mut self.arrivals,
         })
     }
 }
@@ -203,7 +201,7 @@ impl Link {
                     }
                     Kind::Connection => {
                         let number = frame.job;
-                        let descriptor = self.reader.descriptors.pop_front();
+                        let descriptor = self.reader.arrivals.next();
                         let stream = descriptor.ok_or_else(|| nonsense("no connection"))?;
                         // What nobody takes goes to another worker when this one is gone.
                         let _ = self.connections.post((number, TcpStream::from(stream)));
