@@ -156,6 +156,10 @@ impl<T> fmt::Debug for MessageStream<T> {
 /// The receiving methods, for a type with a `fn lane(&self) -> &Arc<Lane<T>>`.
 macro_rules! receiving_methods {
     ($message:ty) => {
+        $crate::port::receiving_methods!(recv: $message);
+        $crate::port::receiving_methods!(but recv: $message);
+    };
+    (recv: $message:ty) => {
         /// Waits for the next message, as long as it takes.
         ///
         /// Inside a job it occupies the pool thread meanwhile; see
@@ -169,7 +173,8 @@ macro_rules! receiving_methods {
         pub fn recv(&self) -> Result<$message, $crate::port::RecvError> {
             $crate::port::receive::recv(self.lane())
         }
-
+    };
+    (but recv: $message:ty) => {
         /// Waits for the next message for at most `timeout`, monotonic time
         /// (`Duration::MAX`: for ever).
         ///

@@ -22,7 +22,7 @@
 //! | `worker`, `worker_builder` | [`ProcessWorker`]: a child of its own that talks by messages |
 //! | `worker_exit` | [`ProcessExit`]: how such a one ends, and who wants to know |
 //! | `keeper`, `alarm` | the thread in the parent that looks after it; what wakes that |
-//! | `parent` | [`ProcessParent`]: the child's end |
+//! | `parent`, `mail` | [`ProcessParent`]: the child's end; how it reads |
 //! | `signal` | [`Signal`] |
 //! | `program` | what is started, and how often that may go wrong |
 //! | `frame` | what goes over the socket |
@@ -54,6 +54,7 @@ mod driver;
 mod frame;
 mod job;
 mod keeper;
+mod mail;
 mod output;
 mod parent;
 mod patience;

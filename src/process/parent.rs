@@ -2,40 +2,33 @@
 //!
 //! The body runs on the child's main thread. What it posts is written by who posts it:
 //! the parent reads whatever it does else, and so a message is on its way even if the
-//! child crashes right after it. A thread reads what comes; it is a few messages ahead of
-//! the body and no more, so that a parent with a bounded mailbox feels that nobody reads.
+//! child crashes right after it. How it receives is told in [`mail`](super::mail).
 
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::descriptors::{self, Arrivals, Receiver};
-use super::frame::{self, Filled, Frame, Inbox, Kind};
+use super::descriptors;
+use super::frame::{self, Kind};
+use super::mail::{Mail, Reader};
 use super::payload;
 use super::serve::{NONSENSE, head_of};
-use super::source::Source;
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
-use crate::port::{Lane, PostError, PostFuture, RecvError, receiving_methods};
-use crate::sync::{Arc, Mutex, thread};
+use crate::port::{Lane, PostError, RecvError, receiving_methods};
+use crate::sync::{Arc, Mutex};
 use crate::util::{catch, discard, payload_message};
-
-/// So many messages are read ahead of the body.
-const AHEAD: usize = 16;
 
 /// Buffers beyond this are not kept for the next message, in bytes.
 const KEPT: usize = 1024 * 1024;
 
 /// A child's way to its parent.
 pub(super) struct Line {
-    pub(super) socket: UnixStream,
-    pub(super) inbox: Inbox,
-    pub(super) arrivals: Arrivals,
+    pub(super) reader: Reader,
     pub(super) max_payload: u64,
 }
 
@@ -47,7 +40,7 @@ pub(super) struct Line {
 /// [`MainLoop`] of the child's own. Clones are of the same way, for other threads of the
 /// child.
 pub struct ProcessParent<In, Out> {
-    inbox: Arc<Lane<In>>,
+    mail: Arc<Mail<In>>,
     way: Arc<Way>,
     posts: std::marker::PhantomData<fn(Out)>,
 }
@@ -90,17 +83,27 @@ impl<In: Send + 'static, Out: Serialize + Send + 'static> ProcessParent<In, Out>
 }
 
 impl<In: Send + 'static, Out: 'static> ProcessParent<In, Out> {
-    receiving_methods!(In);
+    /// Waits for the next message, as long as it takes.
+    ///
+    /// # Errors
+    /// [`is_closed`](RecvError::is_closed) once everything was received and the parent has
+    /// disconnected, or is gone; [`is_taken`](RecvError::is_taken) if somebody else
+    /// receives.
+    pub fn recv(&self) -> Result<In, RecvError> {
+        self.mail.recv()
+    }
+
+    receiving_methods!(but recv: In);
 
     /// Whether the parent may still post. Once it has disconnected, what it posted
     /// before can be received, and this end can still post.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        !self.inbox.is_closed()
+        !self.lane().is_closed()
     }
 
     fn lane(&self) -> &Arc<Lane<In>> {
-        &self.inbox
+        self.mail.lane()
     }
 }
 
@@ -116,28 +119,16 @@ where
     In: DeserializeOwned + Send + 'static,
     Out: Serialize + Send + 'static,
 {
-    let Ok(reads) = line.socket.try_clone() else {
+    let Ok(socket) = line.reader.socket.try_clone() else {
         return NONSENSE;
     };
-    let inbox = Arc::new(Lane::bounded(AHEAD));
     let way = Arc::new(Way {
-        socket: Mutex::new(line.socket),
+        socket: Mutex::new(socket),
         spare: Mutex::default(),
         max_payload: line.max_payload,
     });
-    let to = Arc::clone(&inbox);
-    let builder = thread::Builder::new().name("windlass-mail".into());
-    let reader = builder.spawn(move || {
-        if let Err(error) = read(&reads, line.inbox, line.arrivals, &to) {
-            let _ = writeln!(io::stderr(), "windlass: this worker ends: {error}");
-            process::exit(NONSENSE);
-        }
-    });
-    if reader.is_err() {
-        return NONSENSE;
-    }
     let parent = ProcessParent {
-        inbox,
+        mail: Arc::new(Mail::new(line.reader)),
         way: Arc::clone(&way),
         posts: std::marker::PhantomData,
     };
@@ -154,62 +145,10 @@ where
     101
 }
 
-/// Reads messages until there are no more.
-fn read<In: DeserializeOwned + Send + 'static>(
-    socket: &UnixStream,
-    mut inbox: Inbox,
-    mut arrivals: Arrivals,
-    to: &Arc<Lane<In>>,
-) -> Result<(), String> {
-    loop {
-        while let Some(frame) = inbox.take().map_err(|error| error.to_string())? {
-            match message(&frame, &mut arrivals)? {
-                Some(message) => discard(PostFuture::new(&**to, message).wait()),
-                None => {
-                    to.close();
-                    return Ok(());
-                }
-            }
-        }
-        arrivals.check()?;
-        let receiver = Receiver {
-            socket,
-            arrivals: &mut arrivals,
-        };
-        match inbox.fill(receiver) {
-            Ok(Filled::End) | Err(_) => break,
-            Ok(_) => {}
-        }
-    }
-    // The parent is gone, without a word.
-    to.close();
-    Ok(())
-}
-
-/// The message of a frame; `None` if it says that no more come.
-fn message<In: DeserializeOwned>(
-    frame: &Frame<'_>,
-    arrivals: &mut Arrivals,
-) -> Result<Option<In>, String> {
-    match frame.kind {
-        Kind::Post => {}
-        Kind::Disconnect => return Ok(None),
-        kind => return Err(format!("the parent said {kind:?} to a worker")),
-    }
-    let read = arrivals.take(frame.job).and_then(|came| {
-        let read = catch(|| Source::InFrame(frame.payload).read_with(came).map(Some));
-        read.unwrap_or_else(|panic| {
-            discard(panic);
-            Err("it panicked".into())
-        })
-    });
-    read.map_err(|error| format!("a message could not be read: {error}"))
-}
-
 impl<In, Out> Clone for ProcessParent<In, Out> {
     fn clone(&self) -> Self {
         Self {
-            inbox: Arc::clone(&self.inbox),
+            mail: Arc::clone(&self.mail),
             way: Arc::clone(&self.way),
             posts: std::marker::PhantomData,
         }
@@ -219,14 +158,14 @@ impl<In, Out> Clone for ProcessParent<In, Out> {
 impl<In, Out> fmt::Debug for ProcessParent<In, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessParent")
-            .field("is_connected", &!self.inbox.is_closed())
+            .field("is_connected", &!self.mail.is_over())
             .finish_non_exhaustive()
     }
 }
 
 impl<In, Out> Sealed for ProcessParent<In, Out> {}
 
-impl<In: 'static, Out> MessageSource for ProcessParent<In, Out> {
+impl<In: Send + 'static, Out> MessageSource for ProcessParent<In, Out> {
     type Message = In;
 
     fn attach(
@@ -234,6 +173,6 @@ impl<In: 'static, Out> MessageSource for ProcessParent<In, Out> {
         main: &MainLoop,
         callback: impl FnMut(&MainLoop, In) + 'static,
     ) -> Result<SourceId, RecvError> {
-        main.listen(&self.inbox, callback)
+        main.listen(self.mail.lane(), callback)
     }
 }

@@ -12,6 +12,7 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::descriptors::{Arrivals, Receiver};
 use super::frame::{self, Filled, Frame, HEADER, Hello, Inbox, Kind, VERSION, Welcome};
+use super::mail::Reader;
 use super::parent::Line;
 use super::patience::{AtOnce, Patience, news};
 use super::payload::{self, Memory, SMALL, Written};
@@ -207,10 +208,14 @@ impl Child {
         // Messages are in frames, whatever their length.
         let most = Memory::new(None).most_in_frame(self.max_payload);
         self.inbox.allow(most);
-        let line = Line {
+        let reader = Reader {
             socket: self.socket,
             inbox: self.inbox,
             arrivals,
+            patience: Patience::default(),
+        };
+        let line = Line {
+            reader,
             max_payload: self.max_payload,
         };
         let code = tasks.be_worker(number, line);
