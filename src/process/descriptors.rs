@@ -129,15 +129,40 @@ impl Batch {
 /// Descriptors that have arrived, and whose frames have not been taken.
 #[derive(Default)]
 pub(super) struct Arrivals {
-    queue: VecDeque<OwnedFd>,
-    /// Some got lost. What comes after them is not let in: it would be taken for them.
+    /// `None` for one that got lost, because this process has no room for it.
+    queue: VecDeque<Option<OwnedFd>>,
+    /// No frame has more than one: so it is known how many got lost.
+    are_single: bool,
+    /// Some got lost, and nobody knows how many. What comes after them is not let in: it
+    /// would be taken for them.
     is_short: bool,
 }
 
 impl Arrivals {
-    /// The next one.
+    /// Of frames of which none has more than one.
+    pub(super) fn single() -> Self {
+        Self {
+            are_single: true,
+            ..Self::default()
+        }
+    }
+
+    /// The next one; `None` if it got lost, or there is none.
     pub(super) fn next(&mut self) -> Option<OwnedFd> {
-        self.queue.pop_front()
+        self.queue.pop_front().flatten()
+    }
+
+    /// These have come together; some that did so too may have got lost.
+    fn put(&mut self, came: impl Iterator<Item = OwnedFd>, is_cut: bool) {
+        let before = self.queue.len();
+        self.is_short |= is_cut && !self.are_single;
+        // Others are closed.
+        if !self.is_short {
+            self.queue.extend(came.map(Some));
+        }
+        if is_cut && self.are_single && self.queue.len() == before {
+            self.queue.push_back(None);
+        }
     }
 
     /// Those of a message that says that it has so many.
@@ -150,7 +175,7 @@ impl Arrivals {
             Ok(count) if count > MOST => Err(format!(
                 "it has {count} descriptors, and {MOST} are the most"
             )),
-            Ok(count) if count <= there => Ok(self.queue.drain(..count).map(Some).collect()),
+            Ok(count) if count <= there => Ok(self.queue.drain(..count).collect()),
             _ if self.is_short => Err(format!(
                 "not all of its {count} descriptors arrived: \
                  this process may have no descriptors left"
@@ -186,19 +211,14 @@ impl Read for Receiver<'_> {
         #[cfg(target_vendor = "apple")]
         let flags = RecvFlags::empty();
         let received = recvmsg(self.socket, &mut [IoSliceMut::new(to)], &mut control, flags)?;
-        let Arrivals { queue, is_short } = &mut *self.arrivals;
-        *is_short |= received.flags.contains(ReturnFlags::CTRUNC);
-        for message in control.drain() {
-            match message {
-                RecvAncillaryMessage::ScmRights(descriptors) if !*is_short => {
-                    queue.extend(descriptors);
-                }
-                // Closed.
-                _ => {}
-            }
-        }
+        let is_cut = received.flags.contains(ReturnFlags::CTRUNC);
+        let came = control.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+            _ => None,
+        });
+        self.arrivals.put(came.flatten(), is_cut);
         #[cfg(target_vendor = "apple")]
-        for descriptor in &*queue {
+        for descriptor in self.arrivals.queue.iter().flatten() {
             rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
         }
         Ok(received.bytes)
@@ -288,9 +308,30 @@ mod tests {
     }
 
     #[test]
+    fn of_single_ones_it_is_known_which_got_lost() {
+        let mut arrivals = Arrivals::single();
+        arrivals.put([file(0)].into_iter(), false);
+        // The system has cut off what it had no room for.
+        arrivals.put([].into_iter(), true);
+        arrivals.put([file(1)].into_iter(), false);
+        assert!(
+            arrivals
+                .next()
+                .is_some_and(|it| device(it) == device(file(0)))
+        );
+        assert!(arrivals.next().is_none());
+        assert!(
+            arrivals
+                .next()
+                .is_some_and(|it| device(it) == device(file(1)))
+        );
+        assert!(arrivals.next().is_none());
+    }
+
+    #[test]
     fn a_number_is_believed_only_as_far_as_descriptors_came() {
         let mut arrivals = Arrivals::default();
-        arrivals.queue.extend((0..MOST + 1).map(file));
+        arrivals.put((0..MOST + 1).map(file), false);
         assert!(arrivals.check().is_err());
         for count in [MOST as u64 + 1, u64::MAX] {
             let error = arrivals.take(count).unwrap_err();

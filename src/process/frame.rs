@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 
 /// What both sides have to speak.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// A frame without its payload.
 pub(super) const HEADER: usize = 13;
@@ -47,12 +47,13 @@ pub(super) enum Kind {
     LargeValue = 18,
     /// The task panicked: the text, if it had one, or nothing.
     Panic = 19,
-    /// The task did not run, or its result could not be written: the text says why.
+    /// The task did not run, or its result could not be written: the text says why. From a
+    /// cluster's worker: the connection of that number has not come, for want of descriptors.
     Refused = 20,
     /// From a worker: a message, and as many descriptors as the number says.
     Posted = 21,
-    /// To a cluster's worker, first: [`Enlist`]. Comes with the listener's descriptor, if
-    /// that is shared.
+    /// To a cluster's worker, first: [`Enlist`]. The number says whether the listener's
+    /// descriptor comes with it, which is so if that is shared.
     Enlist = 32,
     /// To a cluster's worker: a connection, which comes with it as a descriptor. The number
     /// is its own.

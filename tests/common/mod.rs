@@ -4,9 +4,13 @@
 // Each test crate takes what it needs of this.
 #![allow(dead_code)]
 
+#[cfg(all(unix, feature = "process"))]
+pub(crate) mod clusters;
 #[cfg(unix)]
 pub(crate) mod forks;
 pub(crate) mod gate;
+#[cfg(all(target_os = "linux", feature = "process"))]
+pub(crate) mod limits;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod tasks;
 

@@ -14,6 +14,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::builder::{Scheduling, Settings};
 use super::event::{ClusterError, ClusterEvent};
@@ -23,7 +24,7 @@ use super::places::Places;
 use super::remote::{Command, Shared, WorkerStatus};
 use crate::port::{Port, channel};
 use crate::process::frame::{self, Kind};
-use crate::sync::Arc;
+use crate::sync::{Arc, thread};
 
 /// The end of a process that cannot be polled for is looked for so often.
 const LOOK: Duration = Duration::from_millis(20);
@@ -36,6 +37,10 @@ const BATCH: usize = 64;
 
 /// A worker is read from so many times before it is the others' turn.
 const READS: usize = 16;
+
+/// One that has ended is read from so many times at most: more than a socket holds. Who
+/// goes on writing is a process that it had started.
+const LAST_READS: usize = 1024;
 
 /// See the [module](self).
 pub(super) struct Engine {
@@ -213,7 +218,9 @@ impl Engine {
 
     fn read_all(&mut self) {
         for index in 0..self.members.len() {
-            self.read(index, READS);
+            if self.members[index].may_have_spoken {
+                self.read(index, READS);
+            }
         }
     }
 
@@ -232,6 +239,7 @@ impl Engine {
                 Said::Online => self.tell(ClusterEvent::Online { id }),
                 Said::Listening => self.tell(ClusterEvent::Listening { id }),
                 Said::Message(message) => self.tell(ClusterEvent::Message { id, message }),
+                Said::Refused(stream) => self.returned.push_back(stream),
                 Said::Nonsense(what) => {
                     let member = &mut self.members[index];
                     member.fault = Some(what);
@@ -251,10 +259,12 @@ impl Engine {
     fn bury_all(&mut self) {
         let mut index = 0;
         while index < self.members.len() {
-            match self.members[index].has_ended() {
+            let member = &mut self.members[index];
+            let is_worth_it = member.may_have_ended;
+            match is_worth_it.then(|| member.has_ended()).flatten() {
                 // What it said before is told before.
                 Some(status) => {
-                    self.read(index, usize::MAX);
+                    self.read(index, LAST_READS);
                     self.bury(index, status);
                 }
                 None => index += 1,
@@ -262,7 +272,7 @@ impl Engine {
         }
     }
 
-    fn bury(&mut self, index: usize, status: ExitStatus) {
+    fn bury(&mut self, index: usize, status: Option<ExitStatus>) {
         let mut member = self.members.remove(index);
         let id = member.id;
         if !member.is_closed {
@@ -274,8 +284,8 @@ impl Engine {
             id,
             pid: member.pid(),
             place: member.place,
-            code: status.code(),
-            signal: status.signal(),
+            code: status.and_then(|status| status.code()),
+            signal: status.and_then(|status| status.signal()),
             was_told,
         });
         let untaken = member.untaken.drain(..);
@@ -288,11 +298,13 @@ impl Engine {
         }
     }
 
-    /// Kills who has had its time.
+    /// Kills who has had its time, and ends the pauses that are over.
     fn keep_time(&mut self) {
         let now = Instant::now();
         let limit = self.settings.start_timeout;
+        self.accept_after.take_if(|until| now >= *until);
         for member in &mut self.members {
+            member.full_until.take_if(|until| now >= *until);
             if member.leaving.is_some_and(|until| now >= until) {
                 member.kill();
             }
@@ -371,11 +383,10 @@ impl Engine {
     fn is_accepting(&self) -> bool {
         self.settings.scheduling == Scheduling::RoundRobin
             && self.listener.is_some()
-            && self.accept_after.is_none_or(|at| Instant::now() >= at)
+            && self.accept_after.is_none()
     }
 
     fn accept(&mut self) -> Option<TcpStream> {
-        self.accept_after = None;
         loop {
             match self.listener.as_ref()?.accept() {
                 Ok((stream, _)) => return Some(stream),
@@ -415,6 +426,7 @@ impl Engine {
             fds.push(PollFd::new(listener, PollFlags::IN));
         }
         self.accept_after.into_iter().for_each(&mut earlier);
+        let begin = fds.len();
         for member in &self.members {
             if !member.is_closed {
                 let events = match member.outbox.is_empty() {
@@ -428,6 +440,7 @@ impl Engine {
                 None => earlier(Instant::now() + LOOK),
             }
             member.leaving.into_iter().for_each(&mut earlier);
+            member.full_until.into_iter().for_each(&mut earlier);
             if member.is_starting() {
                 earlier(member.started + self.settings.start_timeout);
             }
@@ -441,9 +454,19 @@ impl Engine {
                 tv_nsec: i64::from(left.subsec_nanos()),
             }
         });
-        // A wait that was interrupted is one that is over.
-        let _ = poll(&mut fds, limit.as_ref());
+        let waited = poll(&mut fds, limit.as_ref());
+        if waited.is_err_and(|error| error != Errno::INTR) {
+            // The system refuses to wait for so many, or for want of memory.
+            thread::sleep(PAUSE);
+        }
+        let news = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+        // A wait that went wrong has found nothing out.
+        let found = |fd: &PollFd<'_>| waited.is_err() || fd.revents().intersects(news);
+        let found: Vec<_> = fds[begin..].iter().map(found).collect();
+        let mut found = found.into_iter();
         for member in &mut self.members {
+            member.may_have_spoken = !member.is_closed && found.next() == Some(true);
+            member.may_have_ended = member.end.is_none() || found.next() == Some(true);
             if !member.outbox.is_empty() {
                 member.send();
             }

@@ -57,13 +57,22 @@ pub enum ClusterEvent {
         pid: u32,
         /// Which of the `workers(n)` it was.
         place: usize,
-        /// The exit code, if it ended by itself.
+        /// The exit code, if it ended by itself. (Neither a code nor a signal is known where
+        /// `SIGCHLD` is ignored, or the program waits for all of its children.)
         code: Option<i32>,
         /// The signal that ended it.
         signal: Option<i32>,
         /// Whether it had been told to go, by a restart, a
         /// [`disconnect`](super::Cluster::disconnect) or a [`stop`](super::Cluster::stop).
         was_told: bool,
+    },
+    /// A worker that is to take another's place could not be started. It is tried again
+    /// after the [`backoff`](super::ClusterBuilder::backoff), and counts as a quick death.
+    StartFailed {
+        /// Which of the `workers(n)`, from 0.
+        place: usize,
+        /// What the system said.
+        reason: String,
     },
     /// A [`rolling_restart`](super::Cluster::rolling_restart) is over.
     Restarted {

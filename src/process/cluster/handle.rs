@@ -84,8 +84,9 @@ impl Cluster {
     /// primary's.
     ///
     /// # Errors
-    /// [`ClusterError::NotWorker`] elsewhere or a second time, and
-    /// [`ClusterError::Primary`] if the primary is of another build, or gone.
+    /// [`ClusterError::NotWorker`] elsewhere or a second time,
+    /// [`ClusterError::Primary`] if the primary is of another build, or gone, and
+    /// [`ClusterError::Start`] if this process can have no thread or no descriptor more.
     pub fn worker() -> Result<ClusterWorker, ClusterError> {
         worker::enlist()
     }

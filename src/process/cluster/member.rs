@@ -22,6 +22,9 @@ use crate::sys::fork::Generation;
 /// keeps it busy while the next is fetched; each more waits behind the ones before it.
 const WINDOW: usize = 4;
 
+/// A worker that has no descriptor left for a connection is given none for so long.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// How far a worker has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
@@ -35,6 +38,8 @@ pub(super) enum Said {
     Online,
     Listening,
     Message(ClusterMessage),
+    /// This connection has not come to it.
+    Refused(TcpStream),
     /// What no worker says.
     Nonsense(String),
 }
@@ -56,11 +61,18 @@ pub(super) struct Member {
     pub(super) outbox: Outbox,
     /// To be polled for the process's end, where that is possible.
     pub(super) end: Option<OwnedFd>,
+    /// As the last wait has found.
+    pub(super) may_have_spoken: bool,
+    pub(super) may_have_ended: bool,
+    /// It had no descriptor left, and is given no connection until then.
+    pub(super) full_until: Option<Instant>,
     inbox: Inbox,
     /// The connections that it was given and has not taken.
     pub(super) untaken: VecDeque<(u64, Arc<TcpStream>)>,
     pub(super) started: Instant,
     process: process::Child,
+    /// Its number may be another process's by now.
+    is_unknown: bool,
     made_in: Generation,
 }
 
@@ -88,7 +100,11 @@ impl Member {
             address: settings.address,
         };
         let mut outbox = Outbox::default();
-        outbox.push(frame::small(Kind::Enlist, 0, &enlist.write()), listener);
+        let listeners = u64::from(listener.is_some());
+        outbox.push(
+            frame::small(Kind::Enlist, listeners, &enlist.write()),
+            listener,
+        );
         let end = watch_end(&process);
         Ok(Self {
             id,
@@ -101,10 +117,14 @@ impl Member {
             socket,
             outbox,
             end,
+            may_have_spoken: false,
+            may_have_ended: false,
+            full_until: None,
             inbox: Inbox::new(MAX_MESSAGE),
             untaken: VecDeque::new(),
             started: Instant::now(),
             process,
+            is_unknown: false,
             made_in: Generation::current(),
         })
     }
@@ -124,7 +144,7 @@ impl Member {
 
     /// Whether it may be given a connection.
     pub(super) fn has_room(&self) -> bool {
-        self.is_listening() && self.untaken.len() < WINDOW
+        self.is_listening() && self.untaken.len() < WINDOW && self.full_until.is_none()
     }
 
     pub(super) fn give(&mut self, number: u64, stream: TcpStream) {
@@ -193,13 +213,14 @@ impl Member {
                     said.push(Said::Listening);
                 }
                 (Kind::Accepted, Stage::Listening(_)) => {
+                    // The worker has its own descriptor of it.
                     let number = frame.job;
-                    let is_it = |(untaken, _): &(u64, _)| *untaken == number;
-                    match self.untaken.iter().position(is_it) {
-                        // The worker has its own descriptor of it.
-                        Some(at) => drop(self.untaken.remove(at)),
-                        None => return Err(format!("it took a connection {number}")),
-                    }
+                    drop(self.sent_to_it(number)?);
+                }
+                (Kind::Refused, Stage::Listening(_)) => {
+                    let number = frame.job;
+                    said.push(Said::Refused(self.sent_to_it(number)?));
+                    self.full_until = Some(Instant::now() + PAUSE);
                 }
                 (Kind::Posted, Stage::Online | Stage::Listening(_)) => {
                     said.push(Said::Message(ClusterMessage(frame.payload.to_vec())));
@@ -210,9 +231,28 @@ impl Member {
         Ok(())
     }
 
-    /// How it has ended, if it has.
-    pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.process.try_wait().ok().flatten()
+    /// Takes a connection off the list that was sent to it, and that it has not taken.
+    fn sent_to_it(&mut self, number: u64) -> Result<TcpStream, String> {
+        // While its frame is still here it is held twice.
+        let is_it = |(untaken, stream): &(u64, Arc<TcpStream>)| {
+            *untaken == number && Arc::strong_count(stream) == 1
+        };
+        let at = self.untaken.iter().position(is_it);
+        let sent = at.and_then(|at| self.untaken.remove(at));
+        let stream = sent.and_then(|(_, stream)| Arc::into_inner(stream));
+        stream.ok_or_else(|| format!("it said that it has a connection {number}"))
+    }
+
+    /// How it has ended, if it has, and if that can be known: where `SIGCHLD` is ignored, or
+    /// the program waits for all its children, somebody else was told.
+    pub(super) fn has_ended(&mut self) -> Option<Option<ExitStatus>> {
+        match self.process.try_wait() {
+            Ok(status) => status.map(Some),
+            Err(_) => {
+                self.is_unknown = true;
+                Some(None)
+            }
+        }
     }
 
     pub(super) fn kill(&mut self) {
@@ -238,7 +278,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         // In a fork it is another process's child.
-        if !self.made_in.is_past() {
+        if !self.made_in.is_past() && !self.is_unknown {
             self.kill();
             let _ = self.process.wait();
         }

@@ -18,7 +18,8 @@
 //! when it is online and when it listens. With round robin each connection comes as a frame
 //! with a descriptor, and the primary keeps its own descriptor until the worker says that
 //! the program has taken it: so a worker that dies costs only what it had taken, and the
-//! rest is given to others.
+//! rest is given to others. So is what a worker refuses, having no descriptor left for it;
+//! for a moment it is given no more.
 
 mod builder;
 mod connections;

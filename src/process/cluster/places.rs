@@ -57,7 +57,7 @@ impl Places {
 
 impl Engine {
     /// A worker is gone that nobody had told to stop with the whole cluster.
-    pub(super) fn has_died(&mut self, member: &Member, status: ExitStatus) {
+    pub(super) fn has_died(&mut self, member: &Member, status: Option<ExitStatus>) {
         let is_new = |&(_, new): &(u64, u64)| new == member.id;
         let was_exchange = self.places.exchange.take_if(|pair| is_new(pair)).is_some();
         let why = describe(member, status);
@@ -98,6 +98,8 @@ impl Engine {
 
     /// Starts the workers whose time has come.
     pub(super) fn look_after_places(&mut self) {
+        self.start_those_due();
+        // It may have failed with that.
         if self.stopping.is_some() {
             self.places
                 .places
@@ -107,8 +109,15 @@ impl Engine {
             self.places.exchange = None;
             return;
         }
+        self.exchange();
+    }
+
+    fn start_those_due(&mut self) {
         let now = Instant::now();
         for place in 0..self.places.places.len() {
+            if self.stopping.is_some() {
+                return;
+            }
             let start_at = &mut self.places.places[place].start_at;
             if start_at.take_if(|at| *at <= now).is_none() || self.is_occupied(place) {
                 continue;
@@ -118,10 +127,14 @@ impl Engine {
                 let delay = &mut self.places.places[place].delay;
                 *delay = (*delay * 2).clamp(first, longest);
                 self.places.quick_deaths += 1;
-                self.start_later(place, format!("it could not be started: {error}"));
+                let reason = format!("it could not be started: {error}");
+                self.tell(ClusterEvent::StartFailed {
+                    place,
+                    reason: reason.clone(),
+                });
+                self.start_later(place, reason);
             }
         }
-        self.exchange();
     }
 
     /// Whether a worker is in a place that stays there.
@@ -197,13 +210,14 @@ impl Engine {
 }
 
 /// What became of a worker.
-fn describe(member: &Member, status: ExitStatus) -> String {
+fn describe(member: &Member, status: Option<ExitStatus>) -> String {
     use super::member::Stage;
 
     let (id, pid) = (member.id, member.pid());
-    let how = match &member.fault {
-        Some(fault) => format!("was killed: {fault}"),
-        None => format!("ended ({status})"),
+    let how = match (&member.fault, status) {
+        (Some(fault), _) => format!("was killed: {fault}"),
+        (None, Some(status)) => format!("ended ({status})"),
+        (None, None) => "ended (how was told to somebody else)".into(),
     };
     let when = match member.stage {
         Stage::Started => " before it came to `Cluster::worker()`",

@@ -96,7 +96,10 @@ pub(super) fn enlist() -> Result<ClusterWorker, ClusterError> {
     if ENLISTED.set(()).is_err() {
         return Err(ClusterError::NotWorker);
     }
-    begin(socket).map_err(|error| ClusterError::Primary(error.to_string()))
+    begin(socket).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => ClusterError::Primary(error.to_string()),
+        _ => ClusterError::Start(error),
+    })
 }
 
 fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
@@ -104,23 +107,34 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     let mut reader = Reader {
         inbox: Inbox::new(MAX_MESSAGE),
-        arrivals: Arrivals::default(),
+        arrivals: Arrivals::single(),
     };
     let enlist = loop {
         if let Some((kind, _)) = reader.inbox.next().map_err(nonsense)? {
             let frame = reader.inbox.take().map_err(nonsense)?;
-            let read = frame.and_then(|frame| Enlist::read(frame.payload));
-            break read.filter(|_| kind == Kind::Enlist);
+            let Some(frame) = frame.filter(|_| kind == Kind::Enlist) else {
+                break None;
+            };
+            // Looked at first: what comes after it may be of another form.
+            let version = frame.payload.first_chunk().copied();
+            if version.is_some_and(|version| u32::from_le_bytes(version) != VERSION) {
+                return Err(nonsense("it is another build of the program"));
+            }
+            break Enlist::read(frame.payload).map(|enlist| (enlist, frame.job));
         }
-        if reader.fill(&socket)? == Filled::End {
+        if reader.fill(&socket).map_err(nonsense)? == Filled::End {
             return Err(nonsense("it is gone"));
         }
     };
-    let enlist = enlist.ok_or_else(|| nonsense("it did not begin as it should"))?;
-    if enlist.version != VERSION {
-        return Err(nonsense("it is another build of the program"));
-    }
-    let listener = reader.arrivals.next().map(TcpListener::from);
+    let (enlist, listeners) = enlist.ok_or_else(|| nonsense("it did not begin as it should"))?;
+    let listener = match listeners {
+        0 => None,
+        _ => {
+            let listener = reader.arrivals.next();
+            let lost = || io::Error::other("this process has no descriptor left for the listener");
+            Some(TcpListener::from(listener.ok_or_else(lost)?))
+        }
+    };
     watch(socket.try_clone()?, enlist.parent)?;
     let (stop, stops) = UnixStream::pair()?;
     let state = Arc::new(State {
@@ -133,6 +147,7 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
     let (messages, to_messages) = channel();
     let (connections, to_connections) = channel();
     let link = Link {
+        id: enlist.id,
         state: state.clone(),
         reader,
         messages: to_messages,
@@ -141,7 +156,8 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
     };
     let builder = thread::Builder::new().name("windlass-cluster".into());
     builder.spawn(move || link.run())?;
-    state.send(&frame::small(Kind::Online, 0, &VERSION.to_le_bytes()))?;
+    let online = frame::small(Kind::Online, 0, &VERSION.to_le_bytes());
+    state.send(&online).map_err(nonsense)?;
     Ok(ClusterWorker(Arc::new(Inner {
         id: enlist.id,
         address: enlist.address,
@@ -174,6 +190,7 @@ impl Reader {
 
 /// The thread that reads what the primary says.
 struct Link {
+    id: u64,
     state: Arc<State>,
     reader: Reader,
     messages: Port<ClusterMessage, Infallible>,
@@ -186,7 +203,15 @@ impl Link {
     fn run(mut self) {
         // However it ends: nothing more will come. If the primary is gone, the process is
         // about to be.
-        let _ = self.read_all();
+        if let Err(error) = self.read_all()
+            && error.kind() == ErrorKind::InvalidData
+        {
+            let id = self.id;
+            let _ = writeln!(
+                io::stderr(),
+                "windlass: worker {id} ends: the primary: {error}"
+            );
+        }
         self.state.is_disconnected.store(true, Ordering::Release);
     }
 
@@ -201,8 +226,11 @@ impl Link {
                     }
                     Kind::Connection => {
                         let number = frame.job;
-                        let descriptor = self.reader.arrivals.next();
-                        let stream = descriptor.ok_or_else(|| nonsense("no connection"))?;
+                        let Some(stream) = self.reader.arrivals.next() else {
+                            // This process has no descriptor left for it; another may have.
+                            self.state.send(&frame::small(Kind::Refused, number, b""))?;
+                            continue;
+                        };
                         // What nobody takes goes to another worker when this one is gone.
                         let _ = self.connections.post((number, TcpStream::from(stream)));
                     }
