@@ -22,6 +22,12 @@ export function p50p99(times) {
   return [at(0.5), at(0.99)];
 }
 
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
 export function check(answer, expected) {
   if (answer !== expected) throw new Error(`${answer} instead of ${expected}`);
 }

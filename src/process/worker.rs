@@ -71,8 +71,7 @@ use crate::worker::ExitSource;
 ///
 /// # What it costs
 /// A process, a thread in this one that sleeps, and six descriptors. A message is written
-/// down and read again, and two threads are woken each way. All messages go through the
-/// socket; those of many megabytes at once had better be a
+/// down and read again, and passes that thread each way. All messages go through the socket; those of many megabytes at once had better be a
 /// [`Task`](super::Task)'s arguments.
 #[must_use = "dropping a worker disconnects it"]
 pub struct ProcessWorker<In: Send + 'static, Out: Send + 'static> {

@@ -14,7 +14,7 @@ Without a QUESTION all are asked. The table goes to standard output, progress
 to standard error. Leave the machine alone meanwhile.
 
 Options:
-  --quick        small rounds, all questions in under 4 minutes on 2 cores
+  --quick        small rounds, all questions in under 5 minutes on 2 cores
   --threads N    threads of each pool (default: 2)
   --json FILE    write the figures as JSON too
   --plot DIR     draw lateness.svg and grain.svg from this run's figures
@@ -43,6 +43,9 @@ pub enum Task {
     Child(Part),
     /// Be a busy neighbour.
     Burn,
+    /// Be the process at the other end of a socket.
+    #[cfg(unix)]
+    Answer,
 }
 
 /// The part of a run that one child does.
@@ -88,6 +91,8 @@ impl Arguments {
                 "--list" => other = Some(Task::List),
                 // How this program starts itself.
                 "--burn" => other = Some(Task::Burn),
+                #[cfg(unix)]
+                "--answer" => other = Some(Task::Answer),
                 "--child" => is_child = true,
                 "--once" => once = true,
                 "--only" => only = Some(value("a library")?),

@@ -15,7 +15,8 @@
 //! | `libraries` | the pools, one file each, behind traits |
 //! | `maps` | the ways to map a function over an iterator, the same |
 //! | `messengers` | the ways to talk to a thread or a worker, the same |
-//! | `node` | Node's worker_threads and Piscina, each a process with a script |
+//! | `processes` | the ways to have work done in another process, the same |
+//! | `node` | Node's worker_threads, Piscina, child_process and cluster, each a process with a script |
 //! | `floors` | what the machine itself allows |
 //! | `tally` | counts and sums what jobs did, at next to no cost to them |
 //! | `system` | burners, processor time, resident memory |
@@ -42,6 +43,8 @@ mod messengers;
 mod node;
 mod parent;
 mod plot;
+#[cfg(unix)]
+mod processes;
 mod question;
 mod questions;
 mod report;
@@ -53,6 +56,9 @@ mod tally;
 /// has failed, and 2 if it was called wrongly.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Processes that a library has started go no further than this.
+    #[cfg(unix)]
+    processes::serve_if_child();
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -64,6 +70,8 @@ pub fn main() -> ExitCode {
         Task::Help => print!("{}", arguments::HELP),
         Task::List => print!("{}", report::list()),
         Task::Burn => system::burn_for_ever(),
+        #[cfg(unix)]
+        Task::Answer => processes::answer(),
         Task::Child(part) => child::run(part, &arguments.settings),
         Task::Compare(questions) => return parent::run(questions, &arguments),
     }

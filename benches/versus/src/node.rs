@@ -1,4 +1,5 @@
-//! Node's worker_threads and Piscina, each a process with a script.
+//! Node's worker_threads, Piscina, child_process and cluster, each a process with a
+//! script.
 //!
 //! The process stays for all rounds of its question: a line in begins one, a line
 //! of JSON ends it. Between rounds it sleeps.
@@ -9,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::question::{Contender, Question, Round};
+use crate::question::{Contender, Question, Round, Settings};
 
 pub struct Script {
     pub library: &'static str,
@@ -30,6 +31,28 @@ const PISCINA: Script = Script {
     package: Some("piscina"),
 };
 
+#[cfg(unix)]
+pub const CHILD_PROCESS: Script = Script {
+    library: "node child_process.fork",
+    file: "child_process.mjs",
+    package: None,
+};
+
+#[cfg(unix)]
+pub const CLUSTER: Script = Script {
+    library: "node cluster",
+    file: "cluster.mjs",
+    package: None,
+};
+
+/// The same with workers that accept themselves.
+#[cfg(unix)]
+pub const CLUSTER_SHARED: Script = Script {
+    library: "node cluster, shared",
+    file: "cluster.mjs",
+    package: None,
+};
+
 pub const SCRIPTS: [&Script; 2] = [&WORKER_THREADS, &PISCINA];
 
 /// A contender whose rounds are the script's, or why there is none. The script
@@ -40,6 +63,30 @@ pub fn contender(
     arguments: &[u64],
     question: &'static Question,
 ) -> Result<Contender, String> {
+    let mut rounds = rounds(script, task, arguments)?;
+    Ok(Contender::new(script.library, move |settings| {
+        let values = rounds(settings);
+        assert_eq!(
+            values.len(),
+            question.figures.len(),
+            "figures of {}",
+            script.file
+        );
+        let names = question.figures.iter().map(|figure| figure.name);
+        Round {
+            figures: names.zip(values).collect(),
+            curves: Vec::new(),
+        }
+    }))
+}
+
+/// What the script gives in each round, or why it gives nothing. Its process is
+/// started for the first one.
+pub fn rounds(
+    script: &'static Script,
+    task: &str,
+    arguments: &[u64],
+) -> Result<impl FnMut(&Settings) -> Vec<f64> + use<>, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../node");
     if let Some(package) = script.package
         && !folder.join("node_modules").join(package).is_dir()
@@ -56,24 +103,13 @@ pub fn contender(
     let mut words = vec![task.to_owned()];
     words.extend(arguments.iter().map(u64::to_string));
     let mut process = None;
-    Ok(Contender::new(script.library, move |settings| {
+    Ok(move |settings: &Settings| {
         let process = process.get_or_insert_with(|| {
             let threads = settings.threads.to_string();
             Process::start(folder.join(script.file), &[&words[..], &[threads]].concat())
         });
-        let values = process.round();
-        assert_eq!(
-            values.len(),
-            question.figures.len(),
-            "figures of {}",
-            script.file
-        );
-        let names = question.figures.iter().map(|figure| figure.name);
-        Round {
-            figures: names.zip(values).collect(),
-            curves: Vec::new(),
-        }
-    }))
+        process.round()
+    })
 }
 
 struct Process {

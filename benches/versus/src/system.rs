@@ -115,6 +115,17 @@ fn clock(id: rustix::time::ClockId) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
+/// Lets this process have as many descriptors as it may let itself have: often 1,024
+/// at first, and a thousand times that in the end.
+#[cfg(unix)]
+pub fn allow_many_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Refused, what needs them says so.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
 /// The memory that this process has in the machine's, in bytes; `None` where it
 /// cannot be known.
 pub fn resident() -> Option<u64> {

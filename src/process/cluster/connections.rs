@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use super::accept::Acceptor;
 use super::worker::{Handed, Inner};
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
@@ -18,11 +19,15 @@ use crate::util::discard;
 /// Connections, one after another; of
 /// [`ClusterWorker::incoming`](super::ClusterWorker::incoming).
 #[must_use = "iterators do nothing unless advanced"]
-pub struct Incoming<'a>(&'a Inner);
+pub struct Incoming<'a> {
+    worker: &'a Inner,
+    acceptor: Acceptor,
+}
 
 impl<'a> Incoming<'a> {
     pub(super) fn new(worker: &'a Inner) -> Self {
-        Self(worker)
+        let acceptor = Acceptor::default();
+        Self { worker, acceptor }
     }
 }
 
@@ -32,15 +37,16 @@ impl Iterator for Incoming<'_> {
     /// # Panics
     /// If this worker's connections come to a [`Connections`].
     fn next(&mut self) -> Option<TcpStream> {
-        if let Some(listener) = &self.0.listener {
-            return self.0.next_accepted(listener, || true);
+        let Self { worker, acceptor } = self;
+        if let Some(listener) = &worker.listener {
+            return acceptor.next(worker, listener, || true);
         }
         let handed = {
-            let _turn = self.0.turn.lock();
-            self.0.connections.recv()
+            let _turn = worker.turn.lock();
+            worker.connections.recv()
         };
         match handed {
-            Ok(handed) => Some(self.0.take(handed)),
+            Ok(handed) => Some(worker.take(handed)),
             Err(error) if error.is_closed() => None,
             Err(error) => panic!("this worker's connections: {error}"),
         }
@@ -114,7 +120,8 @@ fn accept_ahead(listener: TcpListener, worker: &Arc<Inner>) -> io::Result<Arc<La
     let (to, worker) = (Arc::clone(&lane), Arc::clone(worker));
     let accept = move || {
         let are_wanted = || !to.is_closed();
-        while let Some(stream) = worker.next_accepted(&listener, are_wanted) {
+        let mut acceptor = Acceptor::default();
+        while let Some(stream) = acceptor.next(&worker, &listener, are_wanted) {
             discard(PostFuture::new(&*to, (0, stream)).wait());
         }
         to.close();

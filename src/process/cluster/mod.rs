@@ -10,6 +10,7 @@
 //! | `places` | restarts: after a death, and of all one by one |
 //! | `member` | a worker, as the primary sees it |
 //! | `worker` | [`ClusterWorker`]: the same, as it sees itself |
+//! | `accept` | the listener that all workers have, if the primary does not accept |
 //! | `connections` | [`Incoming`], [`Connections`]: the ways in which it takes them |
 //! | `link` | frames and descriptors over the socket between the two |
 //!
@@ -21,6 +22,7 @@
 //! rest is given to others. So is what a worker refuses, having no descriptor left for it;
 //! for a moment it is given no more.
 
+mod accept;
 mod builder;
 mod connections;
 mod engine;

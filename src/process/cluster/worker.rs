@@ -6,9 +6,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
 
 use super::connections::{Connections, Incoming};
@@ -24,9 +22,6 @@ use crate::sync::{Arc, AtomicBool, Mutex, OnceLock, Ordering, thread};
 
 /// Set for a worker, to what its socket on stdin is known by.
 pub(super) const MARK: &str = "WINDLASS_WORKER";
-
-/// After an accept that went wrong (no descriptors, no memory), the next one waits.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// Set once this process has become a worker, whose stdin tells nothing any more.
 static ENLISTED: OnceLock<()> = OnceLock::new();
@@ -65,7 +60,7 @@ pub(super) struct Inner {
     /// The one that all workers have, if the primary does not accept.
     pub(super) listener: Option<TcpListener>,
     /// Its other end is closed when there are to be no more connections.
-    stop: UnixStream,
+    pub(super) stop: UnixStream,
 }
 
 /// What the thread that reads has, too.
@@ -321,8 +316,13 @@ impl Inner {
         }
     }
 
-    fn is_disconnected(&self) -> bool {
+    pub(super) fn is_disconnected(&self) -> bool {
         self.state.is_disconnected.load(Ordering::Acquire)
+    }
+
+    /// Whether it is because all workers are to go, if it is disconnected.
+    pub(super) fn is_last(&self) -> bool {
+        self.state.is_last.load(Ordering::Relaxed)
     }
 
     /// The program has it: it is not to go to another worker any more.
@@ -330,44 +330,6 @@ impl Inner {
         // If the primary is gone, nobody else will serve it either.
         let _ = self.state.send(&frame::small(Kind::Accepted, number, b""));
         stream
-    }
-
-    /// Waits for the next connection of the listener that all workers have.
-    /// `None` if no more are to come, or are wanted.
-    pub(super) fn next_accepted(
-        &self,
-        listener: &TcpListener,
-        are_wanted: impl Fn() -> bool,
-    ) -> Option<TcpStream> {
-        loop {
-            let mut fds = [
-                PollFd::new(listener, PollFlags::IN),
-                PollFd::new(&self.stop, PollFlags::IN),
-            ];
-            // A wait that was interrupted is looked at like any other.
-            let _ = poll(&mut fds, None);
-            let is_over = self.is_disconnected();
-            let is_all = is_over && !self.state.is_last.load(Ordering::Relaxed);
-            if is_all || !are_wanted() {
-                return None;
-            }
-            match listener.accept() {
-                Ok((stream, _)) => {
-                    // On some systems it takes after its listener.
-                    let _ = stream.set_nonblocking(false);
-                    return Some(stream);
-                }
-                Err(error) => match error.kind() {
-                    // Another worker has it; or nothing more will come.
-                    ErrorKind::WouldBlock if is_over => return None,
-                    ErrorKind::WouldBlock
-                    | ErrorKind::Interrupted
-                    | ErrorKind::ConnectionAborted => {}
-                    _ if is_over => return None,
-                    _ => thread::sleep(PAUSE),
-                },
-            }
-        }
     }
 }
 

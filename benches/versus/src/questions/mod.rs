@@ -3,6 +3,8 @@
 use crate::question::Question;
 
 mod burst;
+#[cfg(unix)]
+mod cluster;
 mod coarse;
 mod costs;
 mod fork_join;
@@ -19,6 +21,8 @@ mod nested_tree;
 mod options;
 mod oversubscribed;
 mod par;
+#[cfg(unix)]
+mod process;
 mod producers;
 mod round_trip;
 mod scaling;
@@ -29,6 +33,8 @@ mod tree_sum;
 mod waits;
 mod workers;
 
+#[cfg(unix)]
+pub use self::cluster::serve_if_worker;
 pub use self::grain::GRAINS;
 pub use self::lateness::{ALONE, NEIGHBOUR};
 
@@ -64,6 +70,16 @@ pub static ALL: &[Question] = &[
     messages::FLOOD,
     workers::START,
     workers::MEMORY,
+    #[cfg(unix)]
+    process::ECHO,
+    #[cfg(unix)]
+    process::FLOOD,
+    #[cfg(unix)]
+    process::ARGUMENT,
+    #[cfg(unix)]
+    process::START,
+    #[cfg(unix)]
+    cluster::QUESTION,
 ];
 
 #[cfg(test)]
