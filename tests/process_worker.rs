@@ -106,6 +106,34 @@ fn tasks() -> Tasks {
                 .unwrap();
             main.run();
         })
+        .with_worker("ways", |parent: &ProcessParent<u64, u64>| {
+            let say = |n| parent.post(n).unwrap();
+            say(parent.recv().unwrap());
+            say(pollster::block_on(parent.recv_async()).unwrap());
+            say(parent.recv().unwrap());
+            parent.iter().unwrap().for_each(say);
+            assert!(!parent.is_connected());
+            assert!(parent.recv().unwrap_err().is_closed());
+        })
+        .with_worker("one at a time", |parent: &ProcessParent<u64, u64>| {
+            let other = parent.clone();
+            let waits = thread::spawn(move || other.recv().unwrap());
+            // Mostly it reads the socket by then; it may also come later, to a lane.
+            thread::sleep(Duration::from_millis(20));
+            until(|| parent.try_recv().unwrap_err().is_taken());
+            assert!(
+                pollster::block_on(parent.recv_async())
+                    .unwrap_err()
+                    .is_taken()
+            );
+            assert!(parent.is_connected());
+            // Wanted while somebody else receives, and polled when that has it no more.
+            let later = parent.recv_async();
+            parent.post(0).unwrap();
+            parent.post(waits.join().unwrap()).unwrap();
+            parent.post(pollster::block_on(later).unwrap()).unwrap();
+            parent.post(parent.recv().unwrap()).unwrap();
+        })
         .with_worker("threads", |parent: &ProcessParent<u64, (u64, u64)>| {
             let posts = |thread| {
                 let parent = parent.clone();
@@ -138,6 +166,26 @@ fn tasks() -> Tasks {
                 parent.post(inner.recv().unwrap() + 1).unwrap();
             }
         })
+}
+
+#[test]
+fn a_child_receives_in_any_way_and_one_way_at_a_time() {
+    watched(|| {
+        let worker = builder::<u64, u64>("ways").start().unwrap();
+        (1..=5).for_each(|n| worker.post(n).unwrap());
+        worker.disconnect();
+        let said: Vec<_> = worker.iter().unwrap().collect();
+        assert_eq!(said, [1, 2, 3, 4, 5]);
+        assert_eq!(worker.exited().wait().code(), Some(0));
+        for _ in 0..5 {
+            let worker = builder::<u64, u64>("one at a time").start().unwrap();
+            assert_eq!(worker.recv().unwrap(), 0);
+            (1..=3).for_each(|n| worker.post(n).unwrap());
+            let said: Vec<_> = worker.iter().unwrap().collect();
+            assert_eq!(said, [1, 2, 3]);
+            assert_eq!(worker.exited().wait().code(), Some(0));
+        }
+    });
 }
 
 #[test]
