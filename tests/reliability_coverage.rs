@@ -1,6 +1,6 @@
 //! Promise: docs/RELIABILITY.md is true of the tests. Each of the 64 behaviours
 //! has one row; what a row names exists, says the number, and is tried on pools
-//! of the sizes that the row gives.
+//! of the sizes that the row gives. Beyond them are the promises of processes.
 
 mod common;
 
@@ -83,6 +83,20 @@ fn rows() -> Vec<Row> {
         .collect()
 }
 
+/// The rows `P1`, `P2` and so on, of processes: what each names.
+fn process_rows() -> Vec<(String, Vec<Named>)> {
+    let page = read("docs/RELIABILITY.md");
+    let rows = page.lines().filter(|line| line.starts_with("| P"));
+    rows.map(|line| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let ["", number, _, tests, ""] = cells[..] else {
+            panic!("a row has three columns: {line}");
+        };
+        (number.to_owned(), tests_in(tests))
+    })
+    .collect()
+}
+
 /// The functions of a source file, tests and others, each with its documentation
 /// and attributes in front.
 fn functions(text: &str) -> BTreeMap<String, (String, String)> {
@@ -146,15 +160,28 @@ fn every_behaviour_has_one_row() {
 }
 
 #[test]
+fn the_promises_of_processes_are_numbered_and_tested() {
+    let rows = process_rows();
+    assert!(!rows.is_empty());
+    for (index, (number, tests)) in rows.iter().enumerate() {
+        assert_eq!(*number, format!("P{}", index + 1));
+        assert!(!tests.is_empty(), "{number}: by which test?");
+    }
+}
+
+#[test]
 fn every_test_of_a_row_exists_and_is_run() {
-    for row in rows() {
-        for Named { file, function } in &row.tests {
+    let rows = rows()
+        .into_iter()
+        .map(|row| (row.number.to_string(), row.tests));
+    for (number, tests) in rows.chain(process_rows()) {
+        for Named { file, function } in &tests {
             let functions = functions(&read(file));
             let Some((before, _)) = functions.get(function) else {
-                panic!("{}: {file} has no {function}", row.number);
+                panic!("{number}: {file} has no {function}");
             };
             let is_test = before.contains("#[test]\n") && !before.contains("#[ignore");
-            assert!(is_test, "{}: {function} is not run", row.number);
+            assert!(is_test, "{number}: {function} is not run");
         }
     }
 }
