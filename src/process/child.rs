@@ -205,10 +205,8 @@ impl Child {
     /// The socket is looked at first: who is told that there is an answer is told of what
     /// was written before it, too.
     pub(super) fn wait(&self, events: PollFlags, limit: Duration) -> bool {
-        let limit = Timespec {
-            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(limit.subsec_nanos()),
-        };
+        // What is too long for the system is for ever.
+        let limit = Timespec::try_from(limit).ok();
         let socket = || PollFd::new(&self.socket, events);
         let mut fds = [socket(), socket(), socket()];
         let mut count = 1;
@@ -217,7 +215,7 @@ impl Child {
             count += 1;
         }
         // A wait that was interrupted is looked at like any other.
-        let waited = poll(&mut fds[..count], Some(&limit));
+        let waited = poll(&mut fds[..count], limit.as_ref());
         let has_come = |fd: &PollFd<'_>| {
             let news = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
             fd.revents().intersects(news)

@@ -247,10 +247,8 @@ where
         let look = self.ending.is_none().then_some(LOOK);
         let later = self.is_held_up.then_some(descriptors::LATER);
         let limit = [look, left, later].into_iter().flatten().min();
-        let limit = limit.map(|limit| Timespec {
-            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(limit.subsec_nanos()),
-        });
+        // What is too long for the system is for ever.
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         let mut came = |limit: Option<&Timespec>| match poll(&mut fds, limit) {
             Ok(0) => None,
             // A wait that was interrupted is looked at like any other.

@@ -445,14 +445,10 @@ impl Engine {
                 earlier(member.started + self.settings.start_timeout);
             }
         }
-        let limit = due.map(|at| {
+        let limit = due.and_then(|at| {
             let left = at.saturating_duration_since(Instant::now());
             // A bit later, so that it is due by then.
-            let left = left + Duration::from_millis(1);
-            Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: i64::from(left.subsec_nanos()),
-            }
+            Timespec::try_from(left + Duration::from_millis(1)).ok()
         });
         let waited = poll(&mut fds, limit.as_ref());
         if waited.is_err_and(|error| error != Errno::INTR) {
