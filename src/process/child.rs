@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::descriptors;
-use super::frame::{self, Filled, Hello, Inbox, Kind, VERSION, Welcome};
-use super::payload::Memory;
 use super::pipes::Pipes;
 use super::program::Program;
 use super::serve::{MARK, mark_of};
+use super::wire::descriptors;
+use super::wire::frame::{self, Filled, Hello, Inbox, Kind, VERSION, Welcome};
+use super::wire::payload::Memory;
 use crate::sync::thread;
 use crate::sys::fork::Generation;
 

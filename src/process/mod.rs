@@ -12,23 +12,14 @@
 //! |---|---|
 //! | `task` | [`Task`], [`TaskContext`]; tasks on threads |
 //! | `tasks` | [`Tasks`]: names, and how one is run |
-//! | `bytes` | [`Bytes`]: arguments in one piece |
-//! | `descriptor` | [`Descriptor`]: sockets and files in a worker's messages |
-//! | `descriptors` | how these go over the socket |
-//! | `pool`, `builder`, `job` | [`ProcessPool`]: an inner [`Pool`](crate::Pool) with a driver for each thread |
-//! | `driver` | one thread's child, and how a job runs in it |
 //! | `child` | a child process, as its parent sees it |
 //! | `serve` | the same, as it sees itself |
-//! | `worker`, `worker_builder` | [`ProcessWorker`]: a child of its own that talks by messages |
-//! | `worker_exit` | [`ProcessExit`]: how such a one ends, and who wants to know |
-//! | `keeper`, `alarm` | the thread in the parent that looks after it; what wakes that |
-//! | `parent`, `mail` | [`ProcessParent`]: the child's end; how it reads |
-//! | `signal` | [`Signal`] |
 //! | `program` | what is started, and how often that may go wrong |
-//! | `frame` | what goes over the socket |
-//! | `patience` | looking again and again before a wait |
-//! | `payload`, `source` | arguments and results, written and read; the memory for large ones |
 //! | `output`, `pipes` | [`Output`]: what children write |
+//! | `signal` | [`Signal`] |
+//! | `wire` | what goes over the socket between the two, and how |
+//! | `pool` | [`ProcessPool`]: children that run tasks |
+//! | `worker` | [`ProcessWorker`]: a child of its own that talks by messages |
 //! | `cluster` | [`Cluster`]: processes that serve one port |
 //!
 //! A child's stdin is one end of a socket pair, which it moves away; so the standard
@@ -43,49 +34,30 @@
 //! shared memory has room for one, and its turn is nobody's. Descriptors come with a
 //! message's first byte.
 
-mod alarm;
-mod builder;
-mod bytes;
 mod child;
 mod cluster;
-mod descriptor;
-mod descriptors;
-mod driver;
-mod frame;
-mod job;
-mod keeper;
-mod mail;
 mod output;
-mod parent;
-mod patience;
-mod payload;
 mod pipes;
 mod pool;
 mod program;
 mod serve;
 mod signal;
-mod source;
 mod task;
 mod tasks;
+mod wire;
 mod worker;
-mod worker_builder;
-mod worker_exit;
 
-pub use self::builder::ProcessPoolBuilder;
-pub use self::bytes::Bytes;
 pub use self::cluster::{
     Cluster, ClusterBuilder, ClusterError, ClusterEvent, ClusterMessage, ClusterRemote,
     ClusterWorker, ConnectionStream, Connections, Incoming, Scheduling, WorkerStatus,
 };
-pub use self::descriptor::Descriptor;
-pub use self::job::ProcessJob;
 pub use self::output::{Output, Stream};
-pub use self::parent::ProcessParent;
-pub use self::pool::ProcessPool;
+pub use self::pool::{ProcessJob, ProcessPool, ProcessPoolBuilder};
 pub use self::signal::Signal;
 pub use self::task::{Task, TaskContext};
 pub use self::tasks::Tasks;
-pub use self::worker::ProcessWorker;
-pub use self::worker_builder::ProcessWorkerBuilder;
-pub use self::worker_exit::{ProcessExit, ProcessExited};
+pub use self::wire::{Bytes, Descriptor};
+pub use self::worker::{
+    ProcessExit, ProcessExited, ProcessParent, ProcessWorker, ProcessWorkerBuilder,
+};
 pub use crate::error::{Crash, KillReason, StartError};

@@ -10,14 +10,14 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, getpid, kill_process};
 
-use super::descriptors::{Arrivals, Receiver};
-use super::frame::{self, Filled, Frame, HEADER, Hello, Inbox, Kind, VERSION, Welcome};
-use super::mail::Reader;
-use super::parent::Line;
-use super::patience::{AtOnce, Patience, news};
-use super::payload::{self, Memory, SMALL, Written};
-use super::source::Source;
 use super::tasks::{Reply, Tasks};
+use super::wire::descriptors::{Arrivals, Receiver};
+use super::wire::frame::{self, Filled, Frame, HEADER, Hello, Inbox, Kind, VERSION, Welcome};
+use super::wire::patience::{AtOnce, Patience, news};
+use super::wire::payload::{self, Memory, SMALL, Written};
+use super::wire::source::Source;
+use super::worker::mail::Reader;
+use super::worker::parent::Line;
 use crate::sync::thread;
 use crate::util::{catch, payload_message};
 

@@ -6,11 +6,11 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::parent::{self, Line, ProcessParent};
-use super::payload::{Memory, Written};
 use super::serve;
-use super::source::Source;
 use super::task::{Task, TaskContext};
+use super::wire::payload::{Memory, Written};
+use super::wire::source::Source;
+use super::worker::parent::{self, Line, ProcessParent};
 use crate::sync::Arc;
 
 /// The tasks that a child process can run, by their names.

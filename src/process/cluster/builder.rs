@@ -103,8 +103,8 @@ impl ClusterBuilder {
         "those that this process was given, as in Node."
     );
 
-    /// Sets a variable for one worker: the one in this place, counted from 0, and all who come to
-    /// be in it by a restart.
+    /// Sets a variable for one worker: the one in this place, counted from 0, and all who
+    /// come to be in it by a restart.
     pub fn env_of(
         mut self,
         place: usize,

@@ -23,7 +23,7 @@ use super::member::{Member, Said, Stage, along};
 use super::places::Places;
 use super::remote::{Command, Shared, WorkerStatus};
 use crate::port::{Port, channel};
-use crate::process::frame::{self, Kind};
+use crate::process::wire::frame::{self, Kind};
 use crate::sync::{Arc, thread};
 
 /// The end of a process that cannot be polled for is looked for so often.

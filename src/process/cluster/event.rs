@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::link::MAX_MESSAGE;
 use crate::error::BuildError;
-use crate::process::descriptor;
+use crate::process::wire::descriptor;
 
 /// What happens to a cluster's workers, in Node's words. Workers are told apart by their
 /// ids, which count up from 1 and are not given twice.

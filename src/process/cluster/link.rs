@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-use crate::process::descriptors;
+use crate::process::wire::descriptors;
 use crate::sync::Arc;
 
 /// The longest message, in bytes.
@@ -61,8 +61,8 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::descriptors::{Arrivals, Receiver};
-    use crate::process::frame::{self, Filled, Inbox, Kind};
+    use crate::process::wire::descriptors::{Arrivals, Receiver};
+    use crate::process::wire::frame::{self, Filled, Inbox, Kind};
     use std::fs::File;
     use std::os::unix::fs::MetadataExt;
 

@@ -12,9 +12,9 @@ use super::builder::Settings;
 use super::event::ClusterMessage;
 use super::link::{Along, MAX_MESSAGE, Outbox};
 use super::worker::MARK;
-use crate::process::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
 use crate::process::serve::mark_of;
 use crate::process::signal::Signal;
+use crate::process::wire::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
 use crate::sync::Arc;
 use crate::sys::fork::Generation;
 

@@ -15,12 +15,12 @@
 //! | `link` | frames and descriptors over the socket between the two |
 //!
 //! A worker's stdin is one end of a socket pair, as a pool's child's is. The primary says
-//! [`Enlist`](super::frame::Enlist), with the listener if that is shared. The worker says
-//! when it is online and when it listens. With round robin each connection comes as a frame
-//! with a descriptor, and the primary keeps its own descriptor until the worker says that
-//! the program has taken it: so a worker that dies costs only what it had taken, and the
-//! rest is given to others. So is what a worker refuses, having no descriptor left for it;
-//! for a moment it is given no more.
+//! [`Enlist`](crate::process::wire::frame::Enlist), with the listener if that is shared.
+//! The worker says when it is online and when it listens. With round robin each connection
+//! comes as a frame with a descriptor, and the primary keeps its own descriptor until the
+//! worker says that the program has taken it: so a worker that dies costs only what it had
+//! taken, and the rest is given to others. So is what a worker refuses, having no
+//! descriptor left for it; for a moment it is given no more.
 
 mod accept;
 mod builder;

@@ -15,9 +15,9 @@ use super::link::MAX_MESSAGE;
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
 use crate::port::{Lane, Port, RecvError, channel, receiving_methods};
-use crate::process::descriptors::{Arrivals, Receiver};
-use crate::process::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
 use crate::process::serve::{socket_on_stdin, watch};
+use crate::process::wire::descriptors::{Arrivals, Receiver};
+use crate::process::wire::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
 use crate::sync::{Arc, AtomicBool, Mutex, OnceLock, Ordering, thread};
 
 /// Set for a worker, to what its socket on stdin is known by.

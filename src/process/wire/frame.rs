@@ -8,10 +8,10 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 
 /// What both sides have to speak.
-pub(super) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 5;
 
 /// A frame without its payload.
-pub(super) const HEADER: usize = 13;
+pub(crate) const HEADER: usize = 13;
 
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
@@ -22,7 +22,7 @@ const KEPT: usize = 4 * 1024 * 1024;
 /// What a frame says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// To the child, first: [`Welcome`]. Comes with a descriptor for large payloads, where
     /// there are such. The number is 1 if the child is to be a worker: then what follows may
     /// come with descriptors.
@@ -93,31 +93,31 @@ impl Kind {
 }
 
 /// Begins a frame in an empty buffer.
-pub(super) fn begin(frame: &mut Vec<u8>, kind: Kind, job: u64) {
+pub(crate) fn begin(frame: &mut Vec<u8>, kind: Kind, job: u64) {
     frame.clear();
     append(frame, kind, job);
 }
 
 /// Begins a frame behind others; it ends with [`finish`] of the part from there on.
-pub(super) fn append(frames: &mut Vec<u8>, kind: Kind, job: u64) {
+pub(crate) fn append(frames: &mut Vec<u8>, kind: Kind, job: u64) {
     frames.extend_from_slice(&[0; 4]);
     frames.push(kind as u8);
     frames.extend_from_slice(&job.to_le_bytes());
 }
 
 /// Writes the length of the payload into the frame.
-pub(super) fn finish(frame: &mut [u8]) {
+pub(crate) fn finish(frame: &mut [u8]) {
     let len = u32::try_from(frame.len() - HEADER).expect("a frame is shorter than 4 GiB");
     frame[..4].copy_from_slice(&len.to_le_bytes());
 }
 
 /// Writes another number into the frame.
-pub(super) fn renumber(frame: &mut [u8], number: u64) {
+pub(crate) fn renumber(frame: &mut [u8], number: u64) {
     frame[5..HEADER].copy_from_slice(&number.to_le_bytes());
 }
 
 /// A whole small frame.
-pub(super) fn small(kind: Kind, job: u64, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn small(kind: Kind, job: u64, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER + payload.len());
     begin(&mut frame, kind, job);
     frame.extend_from_slice(payload);
@@ -127,17 +127,17 @@ pub(super) fn small(kind: Kind, job: u64, payload: &[u8]) -> Vec<u8> {
 
 /// What the parent tells a child first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Welcome {
-    pub(super) version: u32,
-    pub(super) parent: u32,
+pub(crate) struct Welcome {
+    pub(crate) version: u32,
+    pub(crate) parent: u32,
     /// The longest payload there may be.
-    pub(super) max_payload: u64,
+    pub(crate) max_payload: u64,
 }
 
 impl Welcome {
-    pub(super) const LEN: usize = 16;
+    pub(crate) const LEN: usize = 16;
 
-    pub(super) fn write(self) -> [u8; Self::LEN] {
+    pub(crate) fn write(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         bytes[..4].copy_from_slice(&self.version.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.parent.to_le_bytes());
@@ -145,7 +145,7 @@ impl Welcome {
         bytes
     }
 
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (version, rest) = bytes.split_first_chunk()?;
         let (parent, rest) = rest.split_first_chunk()?;
         Some(Self {
@@ -158,21 +158,21 @@ impl Welcome {
 
 /// What a child tells its parent first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Hello {
-    pub(super) version: u32,
+pub(crate) struct Hello {
+    pub(crate) version: u32,
     /// Of the tasks that it can run.
-    pub(super) hash: u64,
+    pub(crate) hash: u64,
 }
 
 impl Hello {
-    pub(super) fn write(self) -> [u8; 12] {
+    pub(crate) fn write(self) -> [u8; 12] {
         let mut bytes = [0; 12];
         bytes[..4].copy_from_slice(&self.version.to_le_bytes());
         bytes[4..].copy_from_slice(&self.hash.to_le_bytes());
         bytes
     }
 
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (version, rest) = bytes.split_first_chunk()?;
         Some(Self {
             version: u32::from_le_bytes(*version),
@@ -183,16 +183,16 @@ impl Hello {
 
 /// What a cluster's primary tells a worker first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Enlist {
-    pub(super) version: u32,
-    pub(super) parent: u32,
-    pub(super) id: u64,
+pub(crate) struct Enlist {
+    pub(crate) version: u32,
+    pub(crate) parent: u32,
+    pub(crate) id: u64,
     /// Where the cluster listens; on the wire, as a text.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Enlist {
-    pub(super) fn write(self) -> Vec<u8> {
+    pub(crate) fn write(self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(64);
         bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&self.parent.to_le_bytes());
@@ -201,7 +201,7 @@ impl Enlist {
         bytes
     }
 
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (version, rest) = bytes.split_first_chunk()?;
         let (parent, rest) = rest.split_first_chunk()?;
         let (id, rest) = rest.split_first_chunk()?;
@@ -215,13 +215,13 @@ impl Enlist {
 }
 
 /// A number that is all there is.
-pub(super) fn u64_of(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn u64_of(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_le_bytes)
 }
 
 /// Why what arrived is no frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub(super) enum Malformed {
+pub(crate) enum Malformed {
     #[error("a frame of {len} bytes, where {most} are the most")]
     TooLong { len: u32, most: usize },
     #[error("a frame of unknown kind {0}")]
@@ -230,7 +230,7 @@ pub(super) enum Malformed {
 
 /// What reading brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Filled {
+pub(crate) enum Filled {
     Some,
     /// The other end is closed.
     End,
@@ -240,14 +240,14 @@ pub(super) enum Filled {
 
 /// A frame that has arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Frame<'a> {
-    pub(super) kind: Kind,
-    pub(super) job: u64,
-    pub(super) payload: &'a [u8],
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) job: u64,
+    pub(crate) payload: &'a [u8],
 }
 
 /// What has arrived and was not looked at yet.
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     /// Those from `begin` to `filled` have arrived and are still of use.
     bytes: Vec<u8>,
     begin: usize,
@@ -259,7 +259,7 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             bytes: Vec::new(),
             begin: 0,
@@ -270,12 +270,12 @@ impl Inbox {
     }
 
     /// Frames may have payloads of that length from here on.
-    pub(super) fn allow(&mut self, most: usize) {
+    pub(crate) fn allow(&mut self, most: usize) {
         self.most = most;
     }
 
     /// Reads once.
-    pub(super) fn fill(&mut self, mut from: impl Read) -> io::Result<Filled> {
+    pub(crate) fn fill(&mut self, mut from: impl Read) -> io::Result<Filled> {
         self.forget_given_out();
         // Once for what was read at once, however many frames it was.
         self.bytes.copy_within(self.begin..self.filled, 0);
@@ -303,12 +303,12 @@ impl Inbox {
     }
 
     /// Whether anything has arrived that was not given out.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.filled == self.begin + self.given_out
     }
 
     /// What the next frame is, if all of it has arrived.
-    pub(super) fn next(&mut self) -> Result<Option<(Kind, u64)>, Malformed> {
+    pub(crate) fn next(&mut self) -> Result<Option<(Kind, u64)>, Malformed> {
         let frame = self.take()?.map(|frame| (frame.kind, frame.job));
         self.given_out = 0;
         Ok(frame)
@@ -316,7 +316,7 @@ impl Inbox {
 
     /// The next frame, if all of it has arrived. It is forgotten with the next call of
     /// anything.
-    pub(super) fn take(&mut self) -> Result<Option<Frame<'_>>, Malformed> {
+    pub(crate) fn take(&mut self) -> Result<Option<Frame<'_>>, Malformed> {
         self.forget_given_out();
         let arrived = &self.bytes[self.begin..self.filled];
         let Some((len, rest)) = arrived.split_first_chunk() else {

@@ -23,7 +23,7 @@ const MOST: u32 = 32;
 /// put a processor to sleep and to wake it. A word that does not come soon costs the time of
 /// the looks: so each time they are in vain, twice as many of the next waits begin without.
 #[derive(Default)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// So many waits begin with no look.
     skips: u32,
     in_vain: u32,
@@ -31,7 +31,7 @@ pub(super) struct Patience {
 
 impl Patience {
     /// What `look` finds in time; without it, it is time to sleep.
-    pub(super) fn look<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    pub(crate) fn look<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         if self.skips > 0 {
             self.skips -= 1;
             return None;
@@ -52,7 +52,7 @@ impl Patience {
 }
 
 /// Reads what is there now, from a socket whose reads else wait.
-pub(super) struct AtOnce<'a>(pub(super) &'a UnixStream);
+pub(crate) struct AtOnce<'a>(pub(crate) &'a UnixStream);
 
 impl Read for AtOnce<'_> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
@@ -62,7 +62,7 @@ impl Read for AtOnce<'_> {
 }
 
 /// What reading brought, if it brought anything.
-pub(super) fn news(filled: io::Result<Filled>) -> Option<io::Result<Filled>> {
+pub(crate) fn news(filled: io::Result<Filled>) -> Option<io::Result<Filled>> {
     (!matches!(filled, Ok(Filled::Nothing))).then_some(filled)
 }
 

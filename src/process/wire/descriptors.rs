@@ -19,13 +19,13 @@ use rustix::net::{
 use crate::sync::thread;
 
 /// A message can have so many.
-pub(super) const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 
 /// When too many are on their way, it is tried again so much later.
-pub(super) const LATER: Duration = Duration::from_millis(2);
+pub(crate) const LATER: Duration = Duration::from_millis(2);
 
 /// Sends as many of the bytes as the socket takes, and these descriptors with the first.
-pub(super) fn send(
+pub(crate) fn send(
     socket: &UnixStream,
     bytes: &[u8],
     along: &[BorrowedFd<'_>],
@@ -48,7 +48,7 @@ pub(super) fn send(
 }
 
 /// Sends all of a frame, and descriptors with it; waits until that is done.
-pub(super) fn send_all(mut socket: &UnixStream, frame: &[u8], along: &[OwnedFd]) -> io::Result<()> {
+pub(crate) fn send_all(mut socket: &UnixStream, frame: &[u8], along: &[OwnedFd]) -> io::Result<()> {
     let mut sent = 0;
     while sent == 0 && !along.is_empty() {
         match send(socket, frame, &borrowed(along)) {
@@ -63,7 +63,7 @@ pub(super) fn send_all(mut socket: &UnixStream, frame: &[u8], along: &[OwnedFd])
 
 /// Whether this user has as many descriptors on their way as the system lets one have: those
 /// that arrive make room.
-pub(super) fn are_too_many(error: &io::Error) -> bool {
+pub(crate) fn are_too_many(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ETOOMANYREFS)
 }
 
@@ -74,8 +74,8 @@ fn borrowed(descriptors: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
 /// Frames to be sent, one after another in one piece, and descriptors that go along with
 /// some of them.
 #[derive(Default)]
-pub(super) struct Batch {
-    pub(super) frames: Vec<u8>,
+pub(crate) struct Batch {
+    pub(crate) frames: Vec<u8>,
     /// So many bytes are on their way.
     sent: usize,
     /// Where the frames begin that these go along with, in order.
@@ -83,26 +83,26 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(frames: Vec<u8>) -> Self {
+    pub(crate) fn new(frames: Vec<u8>) -> Self {
         Self {
             frames,
             ..Self::default()
         }
     }
 
-    pub(super) fn is_sent(&self) -> bool {
+    pub(crate) fn is_sent(&self) -> bool {
         self.sent == self.frames.len()
     }
 
     /// These go along with the frame that begins there, which is the last one.
-    pub(super) fn go_along(&mut self, begin: usize, descriptors: Vec<OwnedFd>) {
+    pub(crate) fn go_along(&mut self, begin: usize, descriptors: Vec<OwnedFd>) {
         if !descriptors.is_empty() {
             self.along.push_back((begin, descriptors));
         }
     }
 
     /// Nothing of it is to be sent any more; a buffer beyond `kept` is given back.
-    pub(super) fn clear(&mut self, kept: usize) {
+    pub(crate) fn clear(&mut self, kept: usize) {
         self.along.clear();
         self.sent = 0;
         self.frames.clear();
@@ -112,7 +112,7 @@ impl Batch {
     }
 
     /// Sends what the socket takes at once.
-    pub(super) fn send(&mut self, mut socket: &UnixStream) -> io::Result<()> {
+    pub(crate) fn send(&mut self, mut socket: &UnixStream) -> io::Result<()> {
         let begin_of = |at: usize| self.along.get(at).map_or(self.frames.len(), |(at, _)| *at);
         match self.along.front() {
             Some((at, along)) if *at == self.sent => {
@@ -128,7 +128,7 @@ impl Batch {
 
 /// Descriptors that have arrived, and whose frames have not been taken.
 #[derive(Default)]
-pub(super) struct Arrivals {
+pub(crate) struct Arrivals {
     /// `None` for one that got lost, because this process has no room for it.
     queue: VecDeque<Option<OwnedFd>>,
     /// No frame has more than one: so it is known how many got lost.
@@ -140,7 +140,7 @@ pub(super) struct Arrivals {
 
 impl Arrivals {
     /// Of frames of which none has more than one.
-    pub(super) fn single() -> Self {
+    pub(crate) fn single() -> Self {
         Self {
             are_single: true,
             ..Self::default()
@@ -148,7 +148,7 @@ impl Arrivals {
     }
 
     /// The next one; `None` if it got lost, or there is none.
-    pub(super) fn next(&mut self) -> Option<OwnedFd> {
+    pub(crate) fn next(&mut self) -> Option<OwnedFd> {
         self.queue.pop_front().flatten()
     }
 
@@ -166,7 +166,7 @@ impl Arrivals {
     }
 
     /// Those of a message that says that it has so many.
-    pub(super) fn take(&mut self, count: u64) -> Result<Vec<Option<OwnedFd>>, String> {
+    pub(crate) fn take(&mut self, count: u64) -> Result<Vec<Option<OwnedFd>>, String> {
         if count == 0 {
             return Ok(Vec::new());
         }
@@ -188,7 +188,7 @@ impl Arrivals {
 
     /// Whether there are more than one frame can be without, once all that are whole were
     /// taken.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         match self.queue.len() {
             0..=MOST => Ok(()),
             count => Err(format!("{count} descriptors without a message")),
@@ -197,9 +197,9 @@ impl Arrivals {
 }
 
 /// Reads from the socket, and puts the descriptors that come aside.
-pub(super) struct Receiver<'a> {
-    pub(super) socket: &'a UnixStream,
-    pub(super) arrivals: &'a mut Arrivals,
+pub(crate) struct Receiver<'a> {
+    pub(crate) socket: &'a UnixStream,
+    pub(crate) arrivals: &'a mut Arrivals,
 }
 
 impl Read for Receiver<'_> {
@@ -228,7 +228,7 @@ impl Read for Receiver<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::frame::{self, Filled, HEADER, Inbox, Kind};
+    use crate::process::wire::frame::{self, Filled, HEADER, Inbox, Kind};
     use std::fs::File;
     use std::os::unix::fs::MetadataExt;
 

@@ -1,8 +1,9 @@
 //! Reading arguments and results: out of a frame, or out of the shared memory.
 //!
-//! What is in the memory is read piece by piece as it is wanted. [`Bytes`](super::Bytes)
-//! say so when they come ([`in_one_piece`]), and are read straight to where they are to
-//! be: of sixteen megabytes each copy takes one or two milliseconds.
+//! What is in the memory is read piece by piece as it is wanted.
+//! [`Bytes`](crate::process::Bytes) say so when they come ([`in_one_piece`]), and are read
+//! straight to where they are to be: of sixteen megabytes each copy takes one or two
+//! milliseconds.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -21,30 +22,30 @@ use crate::sync::thread_local;
 const CHUNK: usize = 64 * 1024;
 
 /// A payload that has arrived.
-pub(super) enum Source<'a> {
+pub(crate) enum Source<'a> {
     InFrame(&'a [u8]),
     InMemory(InMemory<'a>),
 }
 
 /// One that is in the file, as far as it was not taken.
-pub(super) struct InMemory<'a> {
-    pub(super) file: &'a File,
+pub(crate) struct InMemory<'a> {
+    pub(crate) file: &'a File,
     /// Room for all of it: the first `read` bytes were read, the rest is still in the
     /// file.
-    pub(super) room: &'a mut [u8],
-    pub(super) read: usize,
+    pub(crate) room: &'a mut [u8],
+    pub(crate) read: usize,
     /// Where in the file the first of what was not read is.
-    pub(super) at: u64,
+    pub(crate) at: u64,
 }
 
 impl Source<'_> {
     /// Reads a value that has to be all there is.
-    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, String> {
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, String> {
         descriptor::nowhere(|| self.begin_to_read()).and_then(whole)
     }
 
     /// Reads a worker's message, which these descriptors came with.
-    pub(super) fn read_with<T: DeserializeOwned>(
+    pub(crate) fn read_with<T: DeserializeOwned>(
         self,
         came: Vec<Option<OwnedFd>>,
     ) -> Result<T, String> {
@@ -102,14 +103,14 @@ fn is_wanted() -> bool {
 
 /// Runs `read`, which asks its deserializer for bytes once: these may come in one piece,
 /// and then [`piece`] gives them, and the deserializer none.
-pub(super) fn in_one_piece<T>(read: impl FnOnce() -> T) -> T {
+pub(crate) fn in_one_piece<T>(read: impl FnOnce() -> T) -> T {
     exchange(Piece::Wanted);
     let _clear = Clear;
     read()
 }
 
 /// The bytes that were asked for, if they have come in one piece.
-pub(super) fn piece() -> Option<Vec<u8>> {
+pub(crate) fn piece() -> Option<Vec<u8>> {
     match exchange(Piece::None) {
         Piece::Here(bytes) => Some(bytes),
         _ => None,
@@ -219,7 +220,7 @@ impl<'a> Flavor<'a> for InMemory<'a> {
 mod tests {
     use super::*;
     use crate::process::Bytes;
-    use crate::process::payload::{Memory, SMALL, Written};
+    use crate::process::wire::payload::{Memory, SMALL, Written};
     use serde::{Deserialize, Serialize};
 
     #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use super::child::{Child, Greeting, Purpose};
-use super::frame::{self, Filled, Kind};
-use super::output::{Kept, Output};
-use super::patience::{Patience, news};
-use super::payload::{self, Memory};
-use super::program::{Program, Starts};
-use super::source::Source;
-use super::task::Task;
-use super::tasks::Tasks;
 use crate::cancel::is_cancelled;
 use crate::error::{Crash, How, KillReason, ProcessEnd};
+use crate::process::child::{Child, Greeting, Purpose};
+use crate::process::output::{Kept, Output};
+use crate::process::program::{Program, Starts};
+use crate::process::task::Task;
+use crate::process::tasks::Tasks;
+use crate::process::wire::frame::{self, Filled, Kind};
+use crate::process::wire::patience::{Patience, news};
+use crate::process::wire::payload::{self, Memory};
+use crate::process::wire::source::Source;
 use crate::sync::{Arc, AtomicU32, Ordering};
 use crate::util::{catch, discard};
 

@@ -8,16 +8,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::alarm::Alarm;
-use super::child::{Child, Purpose};
+use super::exit::Core;
+use super::handle::ProcessWorker;
 use super::keeper::{Keeper, Orders};
-use super::output::Output;
-use super::program::{Wanted, program_settings, test_args};
-use super::serve;
-use super::tasks::Tasks;
-use super::worker::ProcessWorker;
-use super::worker_exit::Core;
 use crate::error::StartError;
 use crate::port::{Claim, Lane};
+use crate::process::child::{Child, Purpose};
+use crate::process::output::Output;
+use crate::process::program::{Wanted, program_settings, test_args};
+use crate::process::serve;
+use crate::process::tasks::Tasks;
 use crate::sync::{Arc, thread};
 use crate::sys::fork::Generation;
 
@@ -95,7 +95,7 @@ where
     );
 
     /// For tests: the child runs the test of this full name and nothing else. See
-    /// [`ProcessPoolBuilder::test_child`](super::ProcessPoolBuilder::test_child).
+    /// [`ProcessPoolBuilder::test_child`](crate::process::ProcessPoolBuilder::test_child).
     pub fn test_child(mut self, name: &str) -> Self {
         self.wanted.args = Some(test_args(name));
         self

@@ -12,14 +12,14 @@ use std::os::unix::net::UnixStream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::descriptors;
-use super::frame::{self, Kind};
 use super::mail::{Mail, Reader};
-use super::payload;
-use super::serve::{NONSENSE, head_of};
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
 use crate::port::{Lane, PostError, RecvError, receiving_methods};
+use crate::process::serve::{NONSENSE, head_of};
+use crate::process::wire::descriptors;
+use crate::process::wire::frame::{self, Kind};
+use crate::process::wire::payload;
 use crate::sync::{Arc, Mutex};
 use crate::util::{catch, discard, payload_message};
 
@@ -27,14 +27,14 @@ use crate::util::{catch, discard, payload_message};
 const KEPT: usize = 1024 * 1024;
 
 /// A child's way to its parent.
-pub(super) struct Line {
-    pub(super) reader: Reader,
-    pub(super) max_payload: u64,
+pub(crate) struct Line {
+    pub(crate) reader: Reader,
+    pub(crate) max_payload: u64,
 }
 
 /// The way from a process worker to the process that started it: what
-/// [`ProcessWorker`](super::ProcessWorker) is there. It receives `In` and posts `Out`;
-/// see [`Tasks::with_worker`](super::Tasks::with_worker).
+/// [`ProcessWorker`](crate::process::ProcessWorker) is there. It receives `In` and posts `Out`;
+/// see [`Tasks::with_worker`](crate::process::Tasks::with_worker).
 ///
 /// It is received from as from a [`Port`](crate::Port), also by a
 /// [`MainLoop`] of the child's own. Clones are of the same way, for other threads of the
@@ -66,7 +66,7 @@ impl<In: Send + 'static, Out: Serialize + Send + 'static> ProcessParent<In, Out>
     ///
     /// # Panics
     /// If the message cannot be written: its `Serialize` fails, or it is longer than
-    /// [`max_payload`](super::ProcessWorkerBuilder::max_payload).
+    /// [`max_payload`](crate::process::ProcessWorkerBuilder::max_payload).
     pub fn post(&self, message: Out) -> Result<(), PostError<Out>> {
         let mut bytes = std::mem::take(&mut *self.way.spare.lock());
         frame::begin(&mut bytes, Kind::Posted, 0);
@@ -114,7 +114,7 @@ impl Way {
 }
 
 /// The life of a worker; what its process is to end with.
-pub(super) fn live<In, Out>(body: &impl Fn(&ProcessParent<In, Out>), line: Line) -> i32
+pub(crate) fn live<In, Out>(body: &impl Fn(&ProcessParent<In, Out>), line: Line) -> i32
 where
     In: DeserializeOwned + Send + 'static,
     Out: Serialize + Send + 'static,

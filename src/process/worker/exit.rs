@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
-use super::signal::Signal;
 use crate::error::Crash;
 use crate::port::{Bell, Lane, Waiting};
+use crate::process::signal::Signal;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, OnceLock, Ordering, block_until};
 use crate::sys::fork::Generation;
 
@@ -60,7 +60,7 @@ impl ProcessExit {
 
     /// Why this process ended it, if it did so of its own accord: it never said hello, or
     /// something that is no message; a message could not be written or read; it went on
-    /// after its [`ProcessWorker`](super::ProcessWorker) was dropped.
+    /// after its [`ProcessWorker`](crate::process::ProcessWorker) was dropped.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
         self.0.problem.as_deref()
@@ -73,7 +73,7 @@ impl ProcessExit {
     }
 
     /// The last that it wrote to stdout and stderr, with
-    /// [`Output::Collect`](super::Output::Collect).
+    /// [`Output::Collect`](crate::process::Output::Collect).
     #[must_use]
     pub fn output(&self) -> Option<&str> {
         self.0.output.as_deref()
@@ -228,7 +228,7 @@ impl Drop for Observer {
 }
 
 /// Ready once a process worker has ended, with how; of
-/// [`ProcessWorker::exited`](super::ProcessWorker::exited). As
+/// [`ProcessWorker::exited`](crate::process::ProcessWorker::exited). As
 /// [`Exited`](crate::Exited) of a [`Worker`](crate::Worker).
 ///
 /// Messages that nobody has received yet can still be received after it; for an event

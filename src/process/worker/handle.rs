@@ -6,14 +6,14 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::signal::Signal;
-use super::tasks::Tasks;
-use super::worker_builder::ProcessWorkerBuilder;
-use super::worker_exit::{Core, Delivered, ProcessExit, ProcessExited};
+use super::builder::ProcessWorkerBuilder;
+use super::exit::{Core, Delivered, ProcessExit, ProcessExited};
 use crate::error::StartError;
 use crate::main_loop::listener::sealed::Sealed;
 use crate::main_loop::{MainLoop, MessageSource, SourceId};
 use crate::port::{Claim, Lane, PostError, PostFuture, RecvError, receiving_methods};
+use crate::process::signal::Signal;
+use crate::process::tasks::Tasks;
 use crate::sync::Arc;
 use crate::worker::ExitSource;
 
@@ -59,20 +59,21 @@ use crate::worker::ExitSource;
 /// [`disconnect`](Self::disconnect), and **dropping the `ProcessWorker`**: no more mail;
 /// what was posted reaches it, and then it receives
 /// [`is_closed`](crate::RecvError::is_closed). After a drop it is killed if it goes on for
-/// longer than its [`grace`](super::ProcessWorkerBuilder::grace); nobody waits for that.
+/// longer than its [`grace`](crate::process::ProcessWorkerBuilder::grace); nobody waits for
+/// that.
 ///
 /// With the process that started it a worker ends too, however that ends, after half a
 /// second at most: so wait for [`exited`](Self::exited) before the end of `main` if it is
 /// to finish.
 ///
 /// # Sockets and files
-/// A message may have some in it, as a [`Descriptor`](super::Descriptor) each, both ways: a
+/// A message may have some in it, as a [`Descriptor`](crate::process::Descriptor) each, both ways: a
 /// connection that is accepted here is answered there.
 ///
 /// # What it costs
 /// A process, a thread in this one that sleeps, and six descriptors. A message is written
 /// down and read again, and passes that thread each way. All messages go through the socket; those of many megabytes at once had better be a
-/// [`Task`](super::Task)'s arguments.
+/// [`Task`](crate::process::Task)'s arguments.
 #[must_use = "dropping a worker disconnects it"]
 pub struct ProcessWorker<In: Send + 'static, Out: Send + 'static> {
     pub(super) core: Arc<Core>,
@@ -105,10 +106,10 @@ where
 impl<In: Send + 'static, Out: Send + 'static> ProcessWorker<In, Out> {
     /// Posts a message. Never blocks, whatever the child does: what it has not read waits
     /// in this process, any number of messages or as many as the
-    /// [mailbox](super::ProcessWorkerBuilder::mailbox) may have.
+    /// [mailbox](crate::process::ProcessWorkerBuilder::mailbox) may have.
     ///
     /// It is written down on another thread. If it cannot be (its `Serialize` fails, or it
-    /// is longer than [`max_payload`](super::ProcessWorkerBuilder::max_payload)), the
+    /// is longer than [`max_payload`](crate::process::ProcessWorkerBuilder::max_payload)), the
     /// worker is ended with that as its [`problem`](ProcessExit::problem).
     ///
     /// # Errors

@@ -19,12 +19,12 @@ use std::process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::de::DeserializeOwned;
 
-use super::descriptors::{Arrivals, Receiver};
-use super::frame::{Filled, Frame, Inbox, Kind};
-use super::patience::Patience;
-use super::serve::NONSENSE;
-use super::source::Source;
 use crate::port::{Claim, Lane, PostFuture, RecvError, receive};
+use crate::process::serve::NONSENSE;
+use crate::process::wire::descriptors::{Arrivals, Receiver};
+use crate::process::wire::frame::{Filled, Frame, Inbox, Kind};
+use crate::process::wire::patience::Patience;
+use crate::process::wire::source::Source;
 use crate::sync::{Arc, Mutex, thread};
 use crate::util::{catch, discard};
 
@@ -32,7 +32,7 @@ use crate::util::{catch, discard};
 const AHEAD: usize = 16;
 
 /// See the [module](self).
-pub(super) struct Mail<In> {
+pub(crate) struct Mail<In> {
     lane: Arc<Lane<In>>,
     place: Mutex<Place>,
     /// [`Reader::next`], of messages that can be read.
@@ -50,15 +50,15 @@ enum Place {
 }
 
 /// What reads messages off the socket.
-pub(super) struct Reader {
-    pub(super) socket: UnixStream,
-    pub(super) inbox: Inbox,
-    pub(super) arrivals: Arrivals,
-    pub(super) patience: Patience,
+pub(crate) struct Reader {
+    pub(crate) socket: UnixStream,
+    pub(crate) inbox: Inbox,
+    pub(crate) arrivals: Arrivals,
+    pub(crate) patience: Patience,
 }
 
 impl<In: DeserializeOwned + Send + 'static> Mail<In> {
-    pub(super) fn new(reader: Reader) -> Self {
+    pub(crate) fn new(reader: Reader) -> Self {
         Self {
             lane: Arc::new(Lane::bounded(AHEAD)),
             place: Mutex::new(Place::Here(reader)),
@@ -69,14 +69,14 @@ impl<In: DeserializeOwned + Send + 'static> Mail<In> {
 
 impl<In> Mail<In> {
     /// Whether the end was read.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.lane.is_closed()
     }
 }
 
 impl<In: Send + 'static> Mail<In> {
     /// Waits for the next message.
-    pub(super) fn recv(&self) -> Result<In, RecvError> {
+    pub(crate) fn recv(&self) -> Result<In, RecvError> {
         // Nobody else receives meanwhile.
         let claim = Claim::new(&*self.lane)?;
         let place = {
@@ -109,7 +109,7 @@ impl<In: Send + 'static> Mail<In> {
     }
 
     /// The lane that a thread puts messages into from here on.
-    pub(super) fn lane(&self) -> &Arc<Lane<In>> {
+    pub(crate) fn lane(&self) -> &Arc<Lane<In>> {
         let mut place = self.place.lock();
         match &mut *place {
             Place::Here(_) => {

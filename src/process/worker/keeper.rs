@@ -17,16 +17,16 @@ use rustix::process::Signal as Known;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::child::{Child, Greeting};
-use super::descriptors::{self, Arrivals, Batch, Receiver};
-use super::frame::{self, Filled, Frame, Kind};
-use super::output::{Kept, Output};
-use super::patience::Patience;
-use super::payload;
-use super::source::Source;
-use super::worker_exit::{Core, Ended, ProcessExit};
+use super::exit::{Core, Ended, ProcessExit};
 use crate::error::Crash;
 use crate::port::{Lane, OwnedClaim};
+use crate::process::child::{Child, Greeting};
+use crate::process::output::{Kept, Output};
+use crate::process::wire::descriptors::{self, Arrivals, Batch, Receiver};
+use crate::process::wire::frame::{self, Filled, Frame, Kind};
+use crate::process::wire::patience::Patience;
+use crate::process::wire::payload;
+use crate::process::wire::source::Source;
 use crate::sync::Arc;
 use crate::util::{catch, discard};
 

@@ -14,7 +14,7 @@ use super::descriptors::MOST;
 use crate::sync::thread_local;
 
 /// A socket, a listener or a file in a message to or from a
-/// [`ProcessWorker`](super::ProcessWorker): Node's `child.send(message, handle)`.
+/// [`ProcessWorker`](crate::process::ProcessWorker): Node's `child.send(message, handle)`.
 ///
 /// It may stand anywhere in the message, and be anything that has a descriptor:
 /// `TcpStream`, `TcpListener`, `UdpSocket`, their like on unix, `File`, `OwnedFd`.
@@ -61,14 +61,14 @@ use crate::sync::thread_local;
 /// A message can have 64 of them, and a process as many as the system lets it (`ulimit -n`);
 /// a child has those of sixteen messages that it has not received yet, too. A message with
 /// more of them, or with one that cannot be duplicated, cannot be written, with what is
-/// said of that at [`ProcessWorker::post`](super::ProcessWorker::post) and
-/// [`ProcessParent::post`](super::ProcessParent::post). A receiver that has no descriptors
+/// said of that at [`ProcessWorker::post`](crate::process::ProcessWorker::post) and
+/// [`ProcessParent::post`](crate::process::ProcessParent::post). A receiver that has no descriptors
 /// left for them cannot read it: that ends the worker, and is its
-/// [`problem`](super::ProcessExit::problem), or on its stderr if it was the receiver.
+/// [`problem`](crate::process::ProcessExit::problem), or on its stderr if it was the receiver.
 ///
-/// Anywhere else, in a [`Task`](super::Task), a [`Cluster`](super::Cluster)'s message or in
-/// JSON, it cannot be written nor read. A message to a [`Worker`](crate::Worker) on a thread
-/// is moved, and it with it.
+/// Anywhere else, in a [`Task`](crate::process::Task), a
+/// [`Cluster`](crate::process::Cluster)'s message or in JSON, it cannot be written nor
+/// read. A message to a [`Worker`](crate::Worker) on a thread is moved, and it with it.
 #[derive(Debug)]
 pub struct Descriptor<T>(pub T);
 
@@ -193,7 +193,7 @@ fn tell(why: String) -> String {
 }
 
 /// Runs `write`, which writes a message; the descriptors that go along with it.
-pub(super) fn writing<R>(
+pub(crate) fn writing<R>(
     write: impl FnOnce() -> postcard::Result<R>,
 ) -> Result<(R, Vec<OwnedFd>), String> {
     match at(Place::Out(Vec::new()), write)? {
@@ -204,7 +204,7 @@ pub(super) fn writing<R>(
 }
 
 /// Runs `read`, which reads a message that these came with. What it leaves is closed.
-pub(super) fn reading<R>(
+pub(crate) fn reading<R>(
     came: Vec<Option<OwnedFd>>,
     read: impl FnOnce() -> postcard::Result<R>,
 ) -> Result<R, String> {
@@ -212,7 +212,7 @@ pub(super) fn reading<R>(
 }
 
 /// Runs `act`, which writes or reads what can have none.
-pub(super) fn nowhere<R>(act: impl FnOnce() -> postcard::Result<R>) -> Result<R, String> {
+pub(crate) fn nowhere<R>(act: impl FnOnce() -> postcard::Result<R>) -> Result<R, String> {
     at(Place::Nowhere, act).map(|(it, _)| it)
 }
 

@@ -5,15 +5,16 @@ use std::fmt;
 use std::time::Duration;
 
 use super::driver::Driver;
-use super::pool::run;
-use super::task::Task;
+use super::handle::run;
 use crate::cancel::CancelToken;
 use crate::each_thread::ThreadState;
 use crate::handle::JoinHandle;
 use crate::job_builder::JobBuilder;
 use crate::priority::Priority;
+use crate::process::task::Task;
 
-/// A job that is being put together; see [`ProcessPool::job`](super::ProcessPool::job).
+/// A job that is being put together; see
+/// [`ProcessPool::job`](crate::process::ProcessPool::job).
 #[must_use = "a builder does nothing until `submit`"]
 pub struct ProcessJob {
     inner: JobBuilder,
@@ -67,7 +68,8 @@ impl ProcessJob {
         self
     }
 
-    /// Hands the task over, as [`ProcessPool::submit`](super::ProcessPool::submit) does.
+    /// Hands the task over, as [`ProcessPool::submit`](crate::process::ProcessPool::submit)
+    /// does.
     pub fn submit<T: Task>(self, task: T) -> JoinHandle<T::Output> {
         let Self {
             inner,

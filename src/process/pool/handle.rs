@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::builder::ProcessPoolBuilder;
 use super::driver::{Driver, Settings, unwind};
 use super::job::ProcessJob;
-use super::task::Task;
-use super::tasks::Tasks;
 use crate::each_thread::ThreadState;
 use crate::error::{How, ProcessEnd, StartError, StillRunning, TrySpawnError};
 use crate::handle::JoinHandle;
 use crate::metrics::Metrics;
 use crate::pool::{Pool, Shutdown};
+use crate::process::task::Task;
+use crate::process::tasks::Tasks;
 use crate::sync::{Arc, Mutex, Ordering};
 
 /// A fixed number of child processes that run [`Task`]s, and their owner: where a crash,
@@ -39,7 +39,7 @@ use crate::sync::{Arc, Mutex, Ordering};
 /// its own to end.
 ///
 /// Arguments and results are written with serde in the format postcard; for many bytes
-/// use [`Bytes`](super::Bytes).
+/// use [`Bytes`](crate::process::Bytes).
 ///
 /// **Dropping it** finishes what was accepted and waits, as for a [`Pool`]: for ever if
 /// a job without a timeout never ends; [`shutdown_now`](Self::shutdown_now) kills those.

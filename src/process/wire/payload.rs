@@ -17,14 +17,14 @@ use super::frame::{self, Kind};
 use super::source::{InMemory, Source};
 
 /// Payloads beyond this are large, in bytes.
-pub(super) const SMALL: usize = 256 * 1024;
+pub(crate) const SMALL: usize = 256 * 1024;
 
 /// So much memory is kept for the next large payload, in bytes, in the file and in what
 /// it is read into.
 const KEPT: usize = 32 * 1024 * 1024;
 
 /// How a payload went in.
-pub(super) enum Written {
+pub(crate) enum Written {
     /// The frame holds it.
     InFrame,
     /// The file does, so many bytes.
@@ -33,19 +33,19 @@ pub(super) enum Written {
 
 /// The memory for large payloads, if there is one; the process that has the turn uses
 /// it.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     file: Option<File>,
 }
 
 impl Memory {
     /// With a file that is shared with the other process, if there is one.
-    pub(super) fn new(file: Option<File>) -> Self {
+    pub(crate) fn new(file: Option<File>) -> Self {
         Self { file }
     }
 
     /// A file to be shared, if the system has such.
     #[cfg(all(target_os = "linux", not(windlass_portable)))]
-    pub(super) fn share() -> io::Result<Self> {
+    pub(crate) fn share() -> io::Result<Self> {
         use rustix::fs::{MemfdFlags, memfd_create};
 
         let file = memfd_create("windlass", MemfdFlags::CLOEXEC)?;
@@ -54,16 +54,16 @@ impl Memory {
 
     /// A file to be shared, if the system has such.
     #[cfg(any(not(target_os = "linux"), windlass_portable))]
-    pub(super) fn share() -> io::Result<Self> {
+    pub(crate) fn share() -> io::Result<Self> {
         Ok(Self::new(None))
     }
 
-    pub(super) fn file(&self) -> Option<&File> {
+    pub(crate) fn file(&self) -> Option<&File> {
         self.file.as_ref()
     }
 
     /// The longest payload that is in a frame.
-    pub(super) fn most_in_frame(&self, max_payload: u64) -> usize {
+    pub(crate) fn most_in_frame(&self, max_payload: u64) -> usize {
         let most = usize::try_from(max_payload).unwrap_or(usize::MAX);
         let most = most.min(u32::MAX as usize - frame::HEADER);
         match self.file {
@@ -74,7 +74,7 @@ impl Memory {
     }
 
     /// Writes a value behind what the frame holds already, or into the file.
-    pub(super) fn write<T: Serialize>(
+    pub(crate) fn write<T: Serialize>(
         &self,
         value: &T,
         frame: &mut Vec<u8>,
@@ -89,7 +89,7 @@ impl Memory {
     }
 
     /// What the other process has written into the file; `room` is where it is read to.
-    pub(super) fn source<'a>(
+    pub(crate) fn source<'a>(
         &'a self,
         len: u64,
         max_payload: u64,
@@ -123,7 +123,7 @@ impl Memory {
 
     /// A large job is over, both ways: what is large beyond measure goes back to the
     /// system.
-    pub(super) fn shed(&self) {
+    pub(crate) fn shed(&self) {
         if let Some(file) = &self.file
             && file.metadata().is_ok_and(|it| it.len() > KEPT as u64)
         {
@@ -134,7 +134,7 @@ impl Memory {
 }
 
 /// The same, for what was read from the memory.
-pub(super) fn shed(bytes: &mut Vec<u8>) {
+pub(crate) fn shed(bytes: &mut Vec<u8>) {
     if bytes.len() > KEPT {
         *bytes = Vec::new();
     }
@@ -142,7 +142,7 @@ pub(super) fn shed(bytes: &mut Vec<u8>) {
 
 /// Writes a worker's message behind what the frame holds already, which is its head; the
 /// descriptors that go along with it.
-pub(super) fn write_message<T: Serialize>(
+pub(crate) fn write_message<T: Serialize>(
     message: &T,
     frame: &mut Vec<u8>,
     max_payload: u64,
@@ -248,7 +248,7 @@ impl Flavor for &mut Sink<'_> {
 
 /// Turns a frame whose payload went into the memory into one that says so; `head` is
 /// what of the payload precedes the value.
-pub(super) fn finish(frame: &mut Vec<u8>, head: usize, written: &Written, large: Kind) {
+pub(crate) fn finish(frame: &mut Vec<u8>, head: usize, written: &Written, large: Kind) {
     if let Written::InMemory(len) = written {
         frame.truncate(frame::HEADER + head);
         frame.extend_from_slice(&len.to_le_bytes());
