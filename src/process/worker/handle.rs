@@ -67,13 +67,14 @@ use crate::worker::ExitSource;
 /// to finish.
 ///
 /// # Sockets and files
-/// A message may have some in it, as a [`Descriptor`](crate::process::Descriptor) each, both ways: a
-/// connection that is accepted here is answered there.
+/// A message may have some in it, as a [`Descriptor`](crate::process::Descriptor) each,
+/// both ways: a connection that is accepted here is answered there.
 ///
 /// # What it costs
 /// A process, a thread in this one that sleeps, and six descriptors. A message is written
-/// down and read again, and passes that thread each way. All messages go through the socket; those of many megabytes at once had better be a
-/// [`Task`](crate::process::Task)'s arguments.
+/// down and read again, and passes that thread each way. All messages go through the
+/// socket; those of many megabytes at once had better be a [`Task`](crate::process::Task)'s
+/// arguments.
 #[must_use = "dropping a worker disconnects it"]
 pub struct ProcessWorker<In: Send + 'static, Out: Send + 'static> {
     pub(super) core: Arc<Core>,
