@@ -65,6 +65,7 @@ mod unix {
             ["load", url, seconds, connections] => {
                 load(url, seconds.parse()?, connections.parse()?)
             }
+            ["load", ..] => Err("load URL SECONDS [CONNECTIONS]".into()),
             _ => primary(&args),
         }
     }
@@ -79,7 +80,8 @@ mod unix {
                 "--single" => builder = builder.env(SINGLE, "1"),
                 "--workers" => {
                     let number = args.next().ok_or("--workers of how many?")?;
-                    builder = builder.workers(number.parse()?);
+                    let number = number.parse();
+                    builder = builder.workers(number.map_err(|_| "--workers takes a number")?);
                 }
                 other if !other.starts_with('-') => address = other,
                 other => return Err(format!("what is {other}?").into()),
@@ -272,7 +274,10 @@ mod unix {
         if let Some(seen) = seen.iter().find(|seen| seen.failed > 0) {
             println!("for example: {}", seen.last_error);
         }
-        Ok(())
+        match answers {
+            0 => Err("nobody answers there".into()),
+            _ => Ok(()),
+        }
     }
 
     fn ask_until(end: Instant, host: &str, path: &str) -> Seen {

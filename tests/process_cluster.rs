@@ -515,7 +515,8 @@ fn starts_that_go_wrong_end_in_an_error() {
         let text = quick(builder(1).program("/nowhere/at/all")).unwrap_err();
         assert!(matches!(text, ClusterError::Start(_)), "{text}");
         let error = quick(builder(0)).unwrap_err();
-        assert!(matches!(error, ClusterError::Setting(_)), "{error}");
+        assert!(matches!(error, ClusterError::WorkerCount(_)), "{error}");
+        assert!(error.to_string().starts_with("workers("), "{error}");
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let error = builder(1).listen(taken.local_addr().unwrap()).unwrap_err();
         assert!(matches!(error, ClusterError::Listen(_)), "{error}");

@@ -103,8 +103,8 @@ fn a_program_that_is_not_there_is_named() {
 #[test]
 fn settings_that_are_not_possible_are_errors() {
     let error = builder(0).build().unwrap_err();
-    assert!(matches!(error, StartError::Pool(_)), "{error}");
-    assert!(error.to_string().contains("num_threads(0)"), "{error}");
+    assert!(matches!(error, StartError::ChildCount(0)), "{error}");
+    assert!(error.to_string().contains("num_children(0)"), "{error}");
 }
 
 #[test]

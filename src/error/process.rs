@@ -4,6 +4,7 @@
 use std::{fmt, io};
 
 use super::BuildError;
+use crate::util::limits::MAX_THREADS;
 
 /// Why a job's process was killed; what [`JoinError::killed`](crate::JoinError::killed)
 /// gives.
@@ -164,6 +165,12 @@ impl fmt::Display for ProcessEnd {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// A number of children that is not possible.
+    #[error(
+        "num_children({0}) is not possible: a process pool has 1 to {MAX_THREADS} children; \
+         leave it out for one per core"
+    )]
+    ChildCount(usize),
     /// The pool's own threads or settings; see [`BuildError`].
     #[error(transparent)]
     Pool(#[from] BuildError),

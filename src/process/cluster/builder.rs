@@ -12,6 +12,7 @@ use super::remote::Shared;
 use super::worker;
 use crate::config;
 use crate::process::program::{Program, Wanted, program_settings, test_args};
+use crate::util::limits::MAX_THREADS;
 
 /// Who gives the connections out; Node's `schedulingPolicy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -195,7 +196,12 @@ impl ClusterBuilder {
             return Err(ClusterError::InWorker);
         }
         let mut settings = self.settings;
-        settings.workers = config::num_threads(self.workers)?;
+        settings.workers = match self.workers {
+            Some(count) if !(1..=MAX_THREADS).contains(&count) => {
+                return Err(ClusterError::WorkerCount(count));
+            }
+            asked => config::num_threads(asked)?,
+        };
         let args = || std::env::args_os().skip(1).collect();
         let program = self.wanted.program(args);
         settings.program = program.map_err(ClusterError::Start)?;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::link::MAX_MESSAGE;
 use crate::error::BuildError;
 use crate::process::wire::descriptor;
+use crate::util::limits::MAX_THREADS;
 
 /// What happens to a cluster's workers, in Node's words. Workers are told apart by their
 /// ids, which count up from 1 and are not given twice.
@@ -134,7 +135,13 @@ impl fmt::Debug for ClusterMessage {
 #[non_exhaustive]
 pub enum ClusterError {
     /// A number of workers that is not possible.
-    #[error("workers: {0}")]
+    #[error(
+        "workers({0}) is not possible: a cluster has 1 to {MAX_THREADS} workers; \
+         leave it out for one per core"
+    )]
+    WorkerCount(usize),
+    /// The environment's number of threads, of which as many workers were to come.
+    #[error(transparent)]
     Setting(#[from] BuildError),
     /// The address cannot be listened on.
     #[error("cannot listen: {0}")]

@@ -14,6 +14,7 @@ use crate::process::serve;
 use crate::process::tasks::Tasks;
 use crate::scheduler::WhenFull;
 use crate::sync::AtomicU32;
+use crate::util::limits::MAX_THREADS;
 use crate::util::payload_message;
 
 /// How long a child may take to say hello.
@@ -41,6 +42,7 @@ const MAX_PAYLOAD: u64 = 1 << 30;
 #[must_use = "a builder does nothing until `build`"]
 pub struct ProcessPoolBuilder {
     pool: PoolBuilder,
+    children: Option<usize>,
     tasks: Tasks,
     wanted: Wanted,
     output: Output,
@@ -60,6 +62,7 @@ impl ProcessPoolBuilder {
             .on_panic(|payload| report(&*payload));
         Self {
             pool,
+            children: None,
             tasks,
             wanted: Wanted::default(),
             output: Output::default(),
@@ -74,7 +77,7 @@ impl ProcessPoolBuilder {
     /// How many children, 1 to 4095. Default: as many as a [`Pool`](crate::Pool) has
     /// threads.
     pub fn num_children(mut self, children: usize) -> Self {
-        self.pool = self.pool.num_threads(children);
+        self.children = Some(children);
         self
     }
 
@@ -180,7 +183,14 @@ impl ProcessPoolBuilder {
         }
         let program = self.wanted.program(Vec::new);
         let program = program.map_err(StartError::Program)?;
-        let pool = self.pool.build()?;
+        let pool = match self.children {
+            Some(count) if !(1..=MAX_THREADS).contains(&count) => {
+                return Err(StartError::ChildCount(count));
+            }
+            Some(count) => self.pool.num_threads(count),
+            None => self.pool,
+        };
+        let pool = pool.build()?;
         let settings = Settings {
             hash: self.tasks.hash(),
             tasks: self.tasks,
@@ -219,6 +229,7 @@ impl fmt::Debug for ProcessPoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProcessPoolBuilder")
             .field("pool", &self.pool)
+            .field("children", &self.children)
             .field("tasks", &self.tasks)
             .field("program", &self.wanted)
             .field("output", &self.output)

@@ -59,7 +59,7 @@ use crate::sync::thread_local;
 ///
 /// # Errors
 /// A message can have 64 of them, and a process as many as the system lets it (`ulimit -n`);
-/// a child has those of sixteen messages that it has not received yet, too. A message with
+/// a child may have those of messages that it has not received yet, too. A message with
 /// more of them, or with one that cannot be duplicated, cannot be written, with what is
 /// said of that at [`ProcessWorker::post`](crate::process::ProcessWorker::post) and
 /// [`ProcessParent::post`](crate::process::ProcessParent::post). A receiver that has no descriptors
