@@ -142,6 +142,9 @@ fn joining_is_at_most_one_allocation() {
 }
 
 /// A thousand at a time, messages' memory comes and goes by the magazine.
+///
+/// Looks until an answer is there, as [`take`] does: how often a wait happens
+/// is the machine's to say.
 #[test]
 fn posting_in_bursts_uses_memory_again() {
     alone(|pool| {
@@ -153,12 +156,19 @@ fn posting_in_bursts_uses_memory_again() {
                 worker.post([n; 6]).unwrap(); // 48 bytes
             }
             for n in 0..1000 {
-                assert_eq!(worker.recv().unwrap(), n);
+                let answer = loop {
+                    match worker.try_recv() {
+                        Ok(answer) => break answer,
+                        Err(error) => assert!(error.is_empty(), "{error}"),
+                    }
+                    std::thread::yield_now();
+                };
+                assert_eq!(answer, n);
             }
         };
         burst();
         let count = allocations(|| (0..JOBS / 1000).for_each(|_| burst()));
-        // Two messages a post. As above; and each wait is at most one.
+        // Two messages a post, and magazines in the wrong thread, as above.
         assert!(count <= BLOCKS + JOBS / 4, "{count} allocations");
     });
 }
