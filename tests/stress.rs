@@ -21,7 +21,7 @@ use windlass::Pool;
 const LATE: Duration = Duration::from_millis(100);
 
 /// A job that takes longer than this is lost.
-const LOST: Duration = Duration::from_secs(10);
+const LOST: Duration = Duration::from_secs(60);
 
 /// A cheap sequence that looks random.
 struct XorShift(u64);

@@ -31,7 +31,7 @@ pub(crate) const SIZES: [usize; 3] = [1, 2, 8];
 /// How long a test may take before it counts as hung, if
 /// `WINDLASS_TEST_PATIENCE` does not say so: in seconds, for tools that slow a
 /// test down.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn patience() -> Duration {
     let seconds = std::env::var("WINDLASS_TEST_PATIENCE").ok();
