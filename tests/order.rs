@@ -65,6 +65,31 @@ fn outside_jobs_keep_their_order_beside_nested_ones() {
     });
 }
 
+/// Checklist 59: also if a thread that looks for work finds a cancelled job first, with
+/// others behind it.
+#[test]
+fn outside_jobs_keep_their_order_behind_a_cancelled_one() {
+    watched(|| {
+        const ROUNDS: usize = 300;
+        // More than one batch from the injector has.
+        const JOBS: usize = 100;
+        let pool = common::pool(1);
+        for _ in 0..ROUNDS {
+            let (send, started) = mpsc::channel();
+            // Most often it is cancelled by the time the thread is awake.
+            pool.spawn(|| ()).cancel();
+            for i in 0..JOBS {
+                let send = send.clone();
+                pool.execute(move || send.send(i).unwrap());
+            }
+            drop(send);
+            assert_eq!(started.iter().collect::<Vec<_>>(), Vec::from_iter(0..JOBS));
+            // By then it looks for work, or sleeps.
+            thread::sleep(std::time::Duration::from_micros(300));
+        }
+    });
+}
+
 /// Checklist 59: each of several outside threads keeps its own order.
 #[test]
 fn every_outside_threads_order_is_kept() {

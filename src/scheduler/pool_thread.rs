@@ -236,7 +236,7 @@ impl PoolThread {
     }
 
     /// The next job from outside: the inbox's oldest, refilled if it is empty.
-    fn pick_outside(&self) -> Option<Slot> {
+    pub(super) fn pick_outside(&self) -> Option<Slot> {
         self.queues.inbox.pop().or_else(|| self.refill())
     }
 
@@ -264,7 +264,7 @@ impl PoolThread {
     }
 
     /// Moves a batch from the injector to the inbox, and takes the first of it.
-    pub(super) fn refill(&self) -> Option<Slot> {
+    fn refill(&self) -> Option<Slot> {
         while !self.scheduler.injector.is_empty() {
             match self
                 .scheduler

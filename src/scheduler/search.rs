@@ -120,9 +120,11 @@ impl PoolThread {
     /// searching credit.
     pub(super) fn search(&self, spin: &mut Spin) -> Option<Slot> {
         loop {
-            // Where the next job most often comes from, first, if it may be.
+            // Where the next job most often comes from, first, if it may be. Not past the
+            // inbox: what was found before may have been a tombstone, with older jobs
+            // than those of the injector behind it.
             if self.scheduler.orders.are_none()
-                && let Some(slot) = self.refill()
+                && let Some(slot) = self.pick_outside()
             {
                 return Some(slot);
             }
