@@ -12,7 +12,7 @@ use crate::scheduler::{Berth, Bounds, Hooks, Scheduler};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Mutex, OnceLock, Parker, block_until, thread_local};
 use crate::sys::fork::Generation;
-use crate::util::{catch, discard};
+use crate::util::{catch, discard, report};
 
 /// Threads that were to be started and were not.
 #[derive(Debug)]
@@ -79,7 +79,9 @@ impl Settings {
         {
             let thread = thread::current();
             let name = thread.name().unwrap_or_default();
-            eprintln!("windlass: {name} has no {priority:?}, the system refused it: {error}");
+            report(format_args!(
+                "windlass: {name} has no {priority:?}, the system refused it: {error}"
+            ));
         }
     }
 
@@ -324,7 +326,9 @@ impl Quarters {
                 name,
                 handle,
             }),
-            Err(error) => eprintln!("windlass: {name} could not be started: {error}"),
+            Err(error) => report(format_args!(
+                "windlass: {name} could not be started: {error}"
+            )),
         }
     }
 

@@ -29,6 +29,7 @@ use crate::job::{CancelEnd, current_end};
 use crate::port::{Queue, Wait};
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Ordering, Parker, fence, thread};
 use crate::sys::fork::Generation;
+use crate::util::report;
 
 /// So many limits may be kept before those of jobs that are over are cleared.
 const FEW: usize = 64;
@@ -168,7 +169,9 @@ impl Timer {
         let Err(error) = thread.spawn(move || this.keep_time()) else {
             return;
         };
-        eprintln!("windlass: the timer thread could not be started: {error}");
+        report(format_args!(
+            "windlass: the timer thread could not be started: {error}"
+        ));
         self.runs.store(false, Ordering::Release);
         // Nobody keeps these limits (a deadline is looked at when the job's turn
         // comes); the next one tries again.

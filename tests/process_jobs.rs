@@ -394,6 +394,26 @@ fn jobs_of_threads_may_submit_and_wait() {
     });
 }
 
+/// Deeper than the stack of a usual thread has room for: a child writes on its main one.
+#[test]
+fn a_result_that_is_nested_deeply_is_read() {
+    const DEPTH: usize = 8_000;
+    watched(|| {
+        // Under the test harness that is a usual one.
+        let procs = builder(1).env("RUST_MIN_STACK", (64 << 20).to_string());
+        let procs = procs.build().unwrap();
+        let Reply::Nested(mut nested) = procs.submit(Act::Nest(DEPTH)).join().unwrap() else {
+            panic!("it is something else");
+        };
+        let mut depth = 0;
+        while let Some(inner) = nested.0.take() {
+            nested = *inner;
+            depth += 1;
+        }
+        assert_eq!(depth, DEPTH);
+    });
+}
+
 #[test]
 fn a_full_queue_gives_the_task_back() {
     watched(|| {

@@ -577,7 +577,8 @@ fn workers_whose_ends_somebody_else_is_told_are_replaced() {
             cluster.run().unwrap();
             // A pool's jobs, and its children, end as well.
             let procs = procs(1);
-            assert!(procs.submit(Act::Abort).join().is_err());
+            let error = procs.submit(Act::Abort).join().unwrap_err();
+            assert_eq!(error.crash().unwrap().signal(), None, "{error}");
             procs.submit(Act::Pid).join().unwrap();
         });
     });

@@ -91,6 +91,25 @@ fn a_program_that_goes_on_without_a_word_is_ended() {
     });
 }
 
+/// Also if each start takes longer than the time between two tries.
+#[test]
+fn starts_that_take_long_to_go_wrong_are_not_tried_for_ever() {
+    alone(
+        "starts_that_take_long_to_go_wrong_are_not_tried_for_ever",
+        || {
+            let pool = ProcessPool::builder(tasks())
+                .num_children(1)
+                .program("/bin/sleep")
+                .args(["3600"])
+                .max_start_failures(2)
+                .start_timeout(Duration::from_millis(1100));
+            let text = pool.build().unwrap_err().to_string();
+            assert!(text.contains("it went on for 1.1s"), "{text}");
+            assert!(children_here().is_empty());
+        },
+    );
+}
+
 #[test]
 fn a_program_that_is_not_there_is_named() {
     watched(|| {
@@ -144,6 +163,80 @@ fn starts_that_go_wrong_later_fail_jobs_at_once_and_are_tried_again() {
             procs.submit(Act::Pid).join().unwrap();
         },
     );
+}
+
+/// A child that takes long to start, or does not.
+#[test]
+fn a_deadline_holds_while_a_child_is_started() {
+    watched(|| {
+        let folder = scratch("slow");
+        let (program, slow) = (folder.path("program"), folder.path("slow"));
+        let this = std::env::current_exe().unwrap();
+        let script = format!(
+            "#!/bin/sh\nwhile [ -e '{slow}' ]; do sleep 0.01; done\nexec {} \"$@\"\n",
+            this.display()
+        );
+        std::fs::write(&program, script).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&program, executable).unwrap();
+
+        let limit = Duration::from_secs(3600);
+        let procs = builder(1).program(&program).start_timeout(limit);
+        let procs = procs.build().unwrap();
+        std::fs::write(&slow, "").unwrap();
+        assert!(procs.submit(Act::Abort).join().unwrap_err().is_crashed());
+        let late = procs.job().deadline(Duration::from_millis(100));
+        let error = late.submit(Act::Pid).join().unwrap_err();
+        assert!(error.is_expired() && !error.is_cancelled(), "{error}");
+        assert!(
+            error.to_string().contains("before there was a process"),
+            "{error}"
+        );
+        // Nor does a cancelled one wait for it.
+        let waits = procs.submit(Act::Pid);
+        waits.cancel_handle().cancel();
+        assert!(waits.join().unwrap_err().is_cancelled());
+        std::fs::remove_file(&slow).unwrap();
+        let in_time = procs.job().deadline(limit).submit(Act::Pid);
+        assert_eq!(
+            in_time.join().unwrap().number(),
+            u64::from(procs.child_ids()[0])
+        );
+    });
+}
+
+/// The program that runs, and not one that lies in its place by now, or none.
+#[test]
+fn children_are_of_this_program_whatever_has_become_of_its_file() {
+    const NAME: &str = "children_are_of_this_program_whatever_has_become_of_its_file";
+    if !is_child_of(NAME) {
+        watched(|| {
+            // A copy that can be done away with.
+            let folder = scratch("moved");
+            let copy = folder.path("copy");
+            std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+            let mut command = std::process::Command::new(&copy);
+            command.args(common::child(NAME, &[]).get_args());
+            for (key, value) in common::child(NAME, &[]).get_envs() {
+                match value {
+                    Some(value) => command.env(key, value),
+                    None => command.env_remove(key),
+                };
+            }
+            run_child(command);
+        });
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    let procs = procs(1);
+    let next = || {
+        assert!(procs.submit(Act::Abort).join().unwrap_err().is_crashed());
+        procs.submit(Act::Pid).join().unwrap();
+    };
+    std::fs::remove_file(&this).unwrap();
+    next();
+    std::fs::write(&this, "").unwrap();
+    next();
 }
 
 #[test]

@@ -661,6 +661,8 @@ fn in_a_fork_the_worker_is_the_other_processs() {
         worker.recv().unwrap();
         let worker = in_a_fork_with(worker, |worker| {
             assert!(worker.post(Say::Pid).unwrap_err().is_closed());
+            let posted = pollster::block_on(worker.post_async(Say::Pid));
+            assert!(posted.unwrap_err().is_closed());
             assert!(!worker.kill(Signal::KILL) && !worker.is_connected());
             assert!(worker.recv().unwrap_err().is_closed());
             assert!(worker.exited().wait().problem().unwrap().contains("fork"));

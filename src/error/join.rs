@@ -106,6 +106,10 @@ impl JoinError {
     /// it started.
     #[must_use]
     pub fn is_expired(&self) -> bool {
+        #[cfg(all(unix, feature = "process"))]
+        if let Repr::Process(end) = &self.0 {
+            return matches!(end.how, How::Expired);
+        }
         matches!(self.0, Repr::Expired)
     }
 

@@ -124,6 +124,8 @@ pub(crate) enum How {
     },
     /// The job was to end before it had come to a process.
     Withdrawn,
+    /// Its deadline passed before it had come to a process.
+    Expired,
     Crashed(Crash),
     /// It got lost on the way there or back.
     Lost(String),
@@ -153,6 +155,7 @@ impl fmt::Display for ProcessEnd {
                 })
             }
             How::Withdrawn => f.write_str("the job was cancelled before it came to a process"),
+            How::Expired => f.write_str("its deadline passed before there was a process for it"),
             How::Crashed(crash) => write!(f, "{crash}"),
             How::Lost(text) => f.write_str(text),
             How::StartFailed(text) => write!(f, "no process to run it: {text}"),

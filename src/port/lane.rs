@@ -36,7 +36,7 @@ pub(crate) struct Lane<T> {
     room: Option<Box<Room>>,
     /// The process that it was made in.
     made_in: Generation,
-    /// Its producers are threads that are in that process only.
+    /// Those on its other end are in that process only.
     ends_with_process: bool,
 }
 
@@ -58,6 +58,20 @@ impl<T> Lane<T> {
         Self {
             ends_with_process: true,
             ..Self::unbounded()
+        }
+    }
+
+    /// A lane to a process, bounded if there is a bound. In a fork of this one it is closed:
+    /// that the other process belongs to is not there.
+    ///
+    /// # Panics
+    /// If the bound is zero.
+    #[cfg(all(unix, feature = "process"))]
+    #[track_caller]
+    pub(crate) fn to_process(capacity: Option<usize>) -> Self {
+        Self {
+            ends_with_process: true,
+            ..Self::new(Queue::new(), capacity.map(bound))
         }
     }
 
@@ -152,7 +166,7 @@ impl<T> Lane<T> {
         self.queue.is_closed() || self.is_cut_off()
     }
 
-    /// Whether the producers are in another process, of which this is a fork.
+    /// Whether the other end is in another process, of which this is a fork.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.ends_with_process && self.made_in.is_past()
     }

@@ -71,6 +71,8 @@ impl<T> Future for PostFuture<'_, T> {
         let this = &mut *self;
         let let_in = match (&this.message, this.to.room()) {
             (None, _) => panic!("a windlass future was polled after it was ready"),
+            // There may be room in what nobody receives from any more.
+            _ if this.to.is_closed() => false,
             (Some(_), None) => true,
             (Some(_), Some(room)) => {
                 let poll = room.poll_enter(&mut this.place, cx.waker(), || this.to.is_closed());

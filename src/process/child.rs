@@ -1,5 +1,6 @@
 //! A child process, as its parent sees it: started, greeted, talked to, ended.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::net::Shutdown;
@@ -28,9 +29,17 @@ const PARTING: Duration = Duration::from_millis(100);
 /// A child that was idle for less than this is not asked whether it is alive.
 const BRIEF: Duration = Duration::from_micros(200);
 
-/// A child process. **Dropping it** kills it, and waits until it is gone.
+/// A child that was killed is given so long to be gone before it is left to a thread that
+/// waits: it may be stuck in the system, or be another user's, whom this one cannot kill.
+const BURIAL: Duration = Duration::from_secs(1);
+
+/// A child process. **Dropping it** kills it, and waits until it is gone, or for a second:
+/// longer than that takes one that the system does not let go of.
 pub(super) struct Child {
-    process: process::Child,
+    /// `None` once somebody else waits for it.
+    process: Option<process::Child>,
+    pid: u32,
+    end: Option<End>,
     pub(super) socket: UnixStream,
     pub(super) inbox: Inbox,
     pub(super) memory: Memory,
@@ -46,6 +55,49 @@ pub(super) struct Child {
     /// The process whose child it is.
     made_in: Generation,
 }
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    Known(ExitStatus),
+    /// Somebody else has waited for it, or the system has: `SIGCHLD` is ignored. Its number
+    /// may be another process's.
+    Unknown,
+}
+
+impl End {
+    pub(super) fn signal(self) -> Option<i32> {
+        self.status().and_then(|status| status.signal())
+    }
+
+    pub(super) fn code(self) -> Option<i32> {
+        self.status().and_then(|status| status.code())
+    }
+
+    pub(super) fn is_unknown(self) -> bool {
+        matches!(self, Self::Unknown)
+    }
+
+    fn status(self) -> Option<ExitStatus> {
+        match self {
+            Self::Known(status) => Some(status),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(status) => status.fmt(f),
+            Self::Unknown => f.write_str(SOMEBODY_ELSE),
+        }
+    }
+}
+
+/// Why nothing is known of an end.
+pub(super) const SOMEBODY_ELSE: &str = "how it ended is not known: somebody else has waited for \
+                                        it, or SIGCHLD is ignored";
 
 /// What a child is for.
 pub(super) enum Purpose {
@@ -94,7 +146,9 @@ impl Child {
             started: Instant::now(),
             idle_since: Instant::now(),
             made_in: Generation::current(),
-            process,
+            pid: process.id(),
+            process: Some(process),
+            end: None,
             socket,
             memory,
         };
@@ -123,7 +177,7 @@ impl Child {
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.process.id()
+        self.pid
     }
 
     /// Waits for its hello, until `stop`.
@@ -225,8 +279,16 @@ impl Child {
     }
 
     /// How it has ended, if it has.
-    pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.process.try_wait().ok().flatten()
+    pub(super) fn has_ended(&mut self) -> Option<End> {
+        if self.end.is_none() {
+            let process = self.process.as_mut()?;
+            self.end = match process.try_wait() {
+                Ok(status) => status.map(End::Known),
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Some(End::Unknown),
+                Err(_) => None,
+            };
+        }
+        self.end
     }
 
     /// Sends it a signal, if it has not ended.
@@ -263,25 +325,37 @@ impl Child {
 
     /// Kills it, and does not wait for it.
     pub(super) fn kill(&mut self) {
-        let _ = self.process.kill();
+        let is_there = self.has_ended().is_none();
+        if is_there && self.signal(Signal::KILL).is_err() {
+            // Not one of this user's. It ends by itself when its way to here does.
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
     }
 
-    /// Waits for at most so long until it ends by itself, and kills it if it does not:
-    /// then `None`.
-    pub(super) fn parting(&mut self, limit: Duration) -> Option<ExitStatus> {
+    /// Waits for at most so long until it has ended.
+    fn wait_for_end(&mut self, limit: Duration) -> Option<End> {
         let begin = Instant::now();
         let mut pause = Duration::from_micros(50);
-        while begin.elapsed() < limit {
-            if let Some(status) = self.has_ended() {
-                return Some(status);
+        loop {
+            let ended = self.has_ended();
+            if ended.is_some() || begin.elapsed() >= limit {
+                return ended;
             }
             thread::sleep(pause);
             pause = (2 * pause).min(Duration::from_millis(5));
         }
+    }
+
+    /// Waits for at most so long until it ends by itself, and kills it if it does not:
+    /// then `None`.
+    pub(super) fn parting(&mut self, limit: Duration) -> Option<End> {
+        if let Some(end) = self.wait_for_end(limit) {
+            return Some(end);
+        }
         self.kill();
-        let status = self.process.wait().ok();
+        let end = self.wait_for_end(BURIAL);
         // It may have been about to end of something else.
-        status.filter(|status| status.signal() != Some(libc::SIGKILL))
+        end.filter(|end| end.signal() != Some(libc::SIGKILL))
     }
 
     /// It is not needed any more, and may end by itself; waits until it has.
@@ -298,9 +372,18 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         // In a fork it is another process's child.
-        if !self.made_in.is_past() {
-            self.kill();
-            let _ = self.process.wait();
+        if self.made_in.is_past() || self.has_ended().is_some() {
+            return;
+        }
+        self.kill();
+        if self.wait_for_end(BURIAL).is_none()
+            && let Some(mut process) = self.process.take()
+        {
+            // Without a thread it stays among the processes that have ended.
+            let wait = move || drop(process.wait());
+            let _ = thread::Builder::new()
+                .name("windlass-burial".into())
+                .spawn(wait);
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::sync::Arc;
 use crate::util::{catch, discard};
@@ -40,7 +44,9 @@ type Hook = dyn Fn(&str, Stream, &str) + Send + Sync;
 #[non_exhaustive]
 pub enum Output {
     /// Passed on by line to this process's stdout and stderr, each with the task's name
-    /// before it: `[thumbnail] no such file`. The default.
+    /// before it: `[thumbnail] no such file`. The default. While nobody reads what this
+    /// process writes there (a pager that was stopped), who passes it on waits, and a
+    /// timeout or a kill with it.
     #[default]
     Inherit,
     /// Given to a hook by line, with the task's name; see [`lines`](Self::lines).
@@ -84,19 +90,39 @@ impl Output {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let line = String::from_utf8_lossy(line);
         match self {
-            // Nobody to tell that nobody reads.
-            Self::Inherit if stream == Stream::Stdout => {
-                let _ = writeln!(io::stdout().lock(), "[{task}] {line}");
-            }
-            Self::Inherit => {
-                let _ = writeln!(io::stderr().lock(), "[{task}] {line}");
-            }
+            Self::Inherit => pass_on(stream, &format!("[{task}] {line}\n")),
             Self::Lines(hook) => {
                 if let Err(panic) = catch(|| hook(task, stream, &line)) {
                     discard(panic);
                 }
             }
             Self::Collect(_) => {}
+        }
+    }
+}
+
+/// Writes to this process's own stream, past the lock of the standard library's: who
+/// holds that may be waiting for the very job.
+fn pass_on(stream: Stream, line: &str) {
+    let to = match stream {
+        Stream::Stdout => io::stdout().as_fd().try_clone_to_owned(),
+        Stream::Stderr => io::stderr().as_fd().try_clone_to_owned(),
+    };
+    // Nobody to tell that nobody reads.
+    let Ok(mut to) = to.map(File::from) else {
+        return;
+    };
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        match to.write(rest) {
+            Ok(0) => return,
+            Ok(len) => rest = &rest[len..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                // Somebody has made it so, and it is to be waited for all the same.
+                let _ = poll(&mut [PollFd::new(&to, PollFlags::OUT)], None);
+            }
+            Err(_) => return,
         }
     }
 }

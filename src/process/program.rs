@@ -13,6 +13,8 @@ use crate::sync::Mutex;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Program {
     path: PathBuf,
+    /// It is this very program, and nothing else that may come to lie there.
+    is_this: bool,
     args: Vec<OsString>,
     /// What is added to this process's environment.
     env: Vec<(OsString, OsString)>,
@@ -21,7 +23,10 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = Command::new(match self.is_this {
+            true => this_program(&self.path),
+            false => &self.path,
+        });
         command.args(&self.args);
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
         if let Some(folder) = &self.folder {
@@ -53,12 +58,14 @@ impl Wanted {
             env,
             folder,
         } = self;
+        let is_this = path.is_none();
         let path = match path {
             Some(path) => path,
-            None => this_program()?,
+            None => env::current_exe()?,
         };
         Ok(Program {
             path,
+            is_this,
             args: wanted.unwrap_or_else(args),
             env,
             folder,
@@ -105,23 +112,23 @@ macro_rules! program_settings {
 }
 pub(super) use program_settings;
 
-/// This very program: not one that has taken its place on the disk since it was started.
-fn this_program() -> io::Result<PathBuf> {
-    let path = env::current_exe()?;
+/// This very program, which was started from `path`: not one that has taken its place on
+/// the disk since. So it is asked at each start.
+fn this_program(path: &Path) -> &Path {
     #[cfg(target_os = "linux")]
     {
         use std::fs::metadata;
         use std::os::unix::fs::MetadataExt;
 
-        let running = PathBuf::from("/proc/self/exe");
+        let running = Path::new("/proc/self/exe");
         let id = |file: std::fs::Metadata| (file.dev(), file.ino());
-        if let Ok(this) = metadata(&running)
-            && metadata(&path).map(id).ok() != Some(id(this))
+        if let Ok(this) = metadata(running)
+            && metadata(path).map(id).ok() != Some(id(this))
         {
-            return Ok(running);
+            return running;
         }
     }
-    Ok(path)
+    path
 }
 
 /// The arguments that make a test program run one test, and say little.
@@ -150,7 +157,8 @@ pub(super) struct Starts {
 struct Failures {
     in_a_row: u32,
     last: String,
-    last_try: Option<Instant>,
+    /// When one was tried, or had turned out to go wrong: that may take long.
+    last_news: Option<Instant>,
 }
 
 impl Starts {
@@ -167,11 +175,11 @@ impl Starts {
     /// What went wrong with the last one, if there were too many.
     pub(super) fn may_start(&self) -> Result<(), String> {
         let mut failures = self.failures.lock();
-        let is_due = failures.last_try.is_none_or(|at| at.elapsed() >= RETRY);
+        let is_due = failures.last_news.is_none_or(|at| at.elapsed() >= RETRY);
         if failures.in_a_row >= self.most && !is_due {
             return Err(failures.last.clone());
         }
-        failures.last_try = Some(Instant::now());
+        failures.last_news = Some(Instant::now());
         Ok(())
     }
 
@@ -188,5 +196,6 @@ impl Starts {
         let mut failures = self.failures.lock();
         failures.in_a_row = failures.in_a_row.saturating_add(1);
         failures.last = why;
+        failures.last_news = Some(Instant::now());
     }
 }

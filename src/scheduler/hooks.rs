@@ -4,8 +4,7 @@ use std::fmt;
 
 use super::Stall;
 use crate::job::{Reason, Slot};
-use crate::sys::fork;
-use crate::util::{PanicPayload, payload_message};
+use crate::util::{PanicPayload, payload_message, report};
 
 /// The hooks of one pool. They run inside `catch`; a panicking hook harms
 /// nobody.
@@ -24,17 +23,10 @@ impl Default for Hooks {
             on_thread_stop: Box::new(|_| {}),
             on_panic: Box::new(|payload| {
                 let text = payload_message(&*payload).unwrap_or("(no message)");
-                eprintln!("windlass: nobody handled this: {text}");
+                report(format_args!("windlass: nobody handled this: {text}"));
             }),
-            on_reject: Box::new(|job| {
-                let line = format_args!("windlass: {job}");
-                if job.is_forked() {
-                    fork::report(line);
-                } else {
-                    eprintln!("{line}");
-                }
-            }),
-            on_stall: Box::new(|stall| eprintln!("windlass: {stall}")),
+            on_reject: Box::new(|job| report(format_args!("windlass: {job}"))),
+            on_stall: Box::new(|stall| report(format_args!("windlass: {stall}"))),
         }
     }
 }

@@ -17,8 +17,6 @@
 
 #![allow(unsafe_code)]
 
-use std::fmt;
-
 use crate::sync::{Ordering, StaticU32};
 
 /// How many forks lie between this process and the one that began.
@@ -85,22 +83,4 @@ fn watch() {
 #[cfg(all(unix, not(any(target_os = "emscripten", loom, miri))))]
 extern "C" fn count() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Writes a line to stderr, past the lock of the standard library's: a thread that
-/// is not in the fork may have held it.
-pub(crate) fn report(line: impl fmt::Display) {
-    #[cfg(unix)]
-    {
-        use std::fs::File;
-        use std::io::Write;
-        use std::os::fd::AsFd;
-
-        // There is nobody to tell that nobody can be told.
-        if let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() {
-            let _ = File::from(stderr).write_all(format!("{line}\n").as_bytes());
-        }
-    }
-    #[cfg(not(unix))]
-    eprintln!("{line}");
 }

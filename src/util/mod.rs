@@ -2,5 +2,7 @@
 
 pub(crate) mod limits;
 mod panic;
+mod report;
 
 pub(crate) use self::panic::{PanicPayload, Stays, catch, discard, payload_message};
+pub(crate) use self::report::report;

@@ -11,6 +11,7 @@ use crate::sync::{
     Arc, AtomicBool, AtomicU32, AtomicUsize, Mutex, OnceLock, Ordering, Parker, StaticU64, Weak,
 };
 use crate::sys::fork::Generation;
+use crate::util::report;
 
 /// A worker's number: never used again in this process, counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -307,7 +308,7 @@ impl Core {
         }
         match &self.host {
             Host::Pool(scheduler) => scheduler.report_panic(Box::new(error.to_string())),
-            _ => eprintln!("windlass: nobody handled this: {error}"),
+            _ => report(format_args!("windlass: nobody handled this: {error}")),
         }
     }
 }

@@ -9,7 +9,7 @@ use windlass::{JoinHandle, Pool};
 use super::{child, is_child_of, run_child, thread_ids, until};
 
 /// How long a fork may take before it counts as hung, in seconds.
-const PATIENCE: u32 = 20;
+const PATIENCE: u32 = 200;
 
 /// Runs `body` in a copy of this program that runs this test alone.
 pub(crate) fn alone(test: &str, body: impl FnOnce()) {

@@ -65,6 +65,8 @@ pub(crate) enum Act {
     Folder,
     /// So many bytes.
     Give(usize),
+    /// A value that is nested so deeply.
+    Nest(usize),
     /// Creates the file, then loops.
     Touch(String),
     /// Writes this to the parent, past the protocol, and then does the next.
@@ -138,6 +140,10 @@ impl Task for Act {
             Self::Folder => std::env::current_dir().unwrap().display().to_string(),
             Self::Variable(name) => std::env::var(name).unwrap_or_default(),
             Self::Give(bytes) => return Reply::Bytes(Bytes(vec![7; bytes])),
+            Self::Nest(depth) => {
+                let nest = |inner, _| Nested(Some(Box::new(inner)));
+                return Reply::Nested((0..depth).fold(Nested(None), nest));
+            }
             Self::Touch(path) => {
                 fs::write(path, "").unwrap();
                 loop {
@@ -198,7 +204,11 @@ pub(crate) enum Reply {
     Text(String),
     Number(u64),
     Bytes(Bytes),
+    Nested(Nested),
 }
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub(crate) struct Nested(pub(crate) Option<Box<Nested>>);
 
 impl Reply {
     pub(crate) fn text(self) -> String {

@@ -12,10 +12,11 @@ use crate::process::output::Output;
 use crate::process::program::{Starts, Wanted, program_settings, test_args};
 use crate::process::serve;
 use crate::process::tasks::Tasks;
+use crate::process::wire::source::STACK;
 use crate::scheduler::WhenFull;
 use crate::sync::AtomicU32;
 use crate::util::limits::MAX_THREADS;
-use crate::util::payload_message;
+use crate::util::{payload_message, report};
 
 /// How long a child may take to say hello.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,9 +58,10 @@ impl ProcessPoolBuilder {
     pub(super) fn new(tasks: Tasks) -> Self {
         let pool = PoolBuilder::new()
             .thread_name(|index| format!("windlass-proc-{index}"))
+            .stack_size(STACK)
             // A thread more would be a child more.
             .max_substitutes(0)
-            .on_panic(|payload| report(&*payload));
+            .on_panic(|payload| tell(&*payload));
         Self {
             pool,
             children: None,
@@ -210,17 +212,17 @@ impl ProcessPoolBuilder {
 }
 
 /// What no handle saw. A job that was cancelled together with its handle is no news.
-fn report(payload: &(dyn std::any::Any + Send)) {
+fn tell(payload: &(dyn std::any::Any + Send)) {
     match payload.downcast_ref::<ProcessEnd>() {
         Some(end) => {
-            let is_cancelled = matches!(end.how, How::Withdrawn);
-            if !is_cancelled && end.killed() != Some(KillReason::Cancelled) {
-                eprintln!("windlass: nobody handled this: {end}");
+            let has_not_started = matches!(end.how, How::Withdrawn | How::Expired);
+            if !has_not_started && end.killed() != Some(KillReason::Cancelled) {
+                report(format_args!("windlass: nobody handled this: {end}"));
             }
         }
         None => {
             let text = payload_message(payload).unwrap_or("(no message)");
-            eprintln!("windlass: nobody handled this: {text}");
+            report(format_args!("windlass: nobody handled this: {text}"));
         }
     }
 }

@@ -8,16 +8,14 @@
 
 use std::any::Any;
 use std::io::{ErrorKind, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::panic::resume_unwind;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
 use crate::cancel::is_cancelled;
 use crate::error::{Crash, How, KillReason, ProcessEnd};
-use crate::process::child::{Child, Greeting, Purpose};
+use crate::process::child::{Child, End, Greeting, Purpose};
 use crate::process::output::{Kept, Output};
 use crate::process::program::{Program, Starts};
 use crate::process::task::Task;
@@ -69,6 +67,15 @@ pub(super) struct Driver {
     patience: Patience,
 }
 
+/// What a job was told of its time.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limits {
+    /// It is to have come to a process by then. The inner pool has looked at it, too; but
+    /// the process may have had to be started.
+    pub(super) deadline: Option<Instant>,
+    pub(super) timeout: Option<Duration>,
+}
+
 /// Why a child did not answer.
 enum Fate {
     Kill(KillReason),
@@ -91,8 +98,9 @@ impl Driver {
         }
     }
 
-    /// Sees to it that there is a child that can be given a job.
-    pub(super) fn ready(&mut self) -> Result<(), How> {
+    /// Sees to it that there is a child that can be given a job, which is to start by
+    /// `deadline`.
+    pub(super) fn ready(&mut self, deadline: Option<Instant>) -> Result<(), How> {
         let settings = Arc::clone(&self.settings);
         let starts = &settings.starts;
         loop {
@@ -100,7 +108,9 @@ impl Driver {
                 let was_greeted = child.is_greeted;
                 let greeting = match was_greeted {
                     true => Greeting::Done,
-                    false => child.greet(settings.hash, settings.start_timeout, is_cancelled),
+                    false => child.greet(settings.hash, settings.start_timeout, || {
+                        is_cancelled() || is_past(deadline)
+                    }),
                 };
                 match greeting {
                     Greeting::Done if child.is_fit() && !is_large(&settings, child) => {
@@ -115,7 +125,8 @@ impl Driver {
                         true => "it had more memory than its limit before its first job".into(),
                         false => "it ended right after its hello".into(),
                     }),
-                    Greeting::Interrupted => return Err(How::Withdrawn),
+                    Greeting::Interrupted if is_cancelled() => return Err(How::Withdrawn),
+                    Greeting::Interrupted => return Err(How::Expired),
                     Greeting::Failed(why) => starts.failed(why),
                 }
                 self.put(None);
@@ -156,11 +167,7 @@ impl Driver {
     }
 
     /// Runs a job; `Err` is what it is to unwind with.
-    pub(super) fn run<T: Task>(
-        &mut self,
-        task: T,
-        timeout: Option<Duration>,
-    ) -> Result<T::Output, Unwound> {
+    pub(super) fn run<T: Task>(&mut self, task: T, limits: Limits) -> Result<T::Output, Unwound> {
         let end = |how| {
             let task = T::NAME;
             let output = None;
@@ -170,13 +177,16 @@ impl Driver {
             let why = "it is not among the pool's tasks, and did not run: add it by `with`";
             return Err(end(How::Lost(why.into())));
         };
-        self.ready().map_err(end)?;
+        self.ready(limits.deadline).map_err(end)?;
         self.write(&task, number).map_err(|error| match error {
             Ok(why) => end(How::Lost(why)),
             Err(panic) => panic,
         })?;
         if is_cancelled() {
             return Err(end(How::Withdrawn));
+        }
+        if is_past(limits.deadline) {
+            return Err(end(How::Expired));
         }
         let mut kept = self.settings.output.begin();
         // It is dropped while the child works: that of many bytes takes its time. Its
@@ -187,7 +197,7 @@ impl Driver {
                 dropped = catch(|| drop(task));
             }
         };
-        let conversed = self.converse(T::NAME, timeout, &mut kept, &mut drop_task);
+        let conversed = self.converse(T::NAME, limits.timeout, &mut kept, &mut drop_task);
         drop_task();
         let result = match conversed {
             Ok(kind) => self.answered::<T>(kind, &mut kept),
@@ -410,7 +420,7 @@ impl Driver {
             (Fate::Broken(what), _) => How::Lost(format!(
                 "process {pid} answered with {what}, and was killed; the task may have run"
             )),
-            (Fate::Gone, Some(status)) => crashed(pid, status, kept),
+            (Fate::Gone, Some(end)) => crashed(pid, end, kept),
             (Fate::Gone, None) => How::Lost(format!(
                 "process {pid} closed its connection, and was killed; the task may have run"
             )),
@@ -444,21 +454,25 @@ fn send<'a>(child: &mut Child, mut rest: &'a [u8]) -> Result<&'a [u8], Fate> {
     Ok(rest)
 }
 
+fn is_past(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|at| Instant::now() > at)
+}
+
 /// Whether a child has more memory than it may.
 fn is_large(settings: &Settings, child: &Child) -> bool {
     let size = || child.size().unwrap_or(0);
     settings.memory_limit.is_some_and(|most| size() > most)
 }
 
-fn crashed(pid: u32, status: ExitStatus, kept: &Kept) -> How {
-    if status.signal() == Some(libc::SIGABRT) && kept.is_out_of_memory() {
+fn crashed(pid: u32, end: End, kept: &Kept) -> How {
+    if end.signal() == Some(libc::SIGABRT) && kept.is_out_of_memory() {
         let reason = KillReason::Memory;
         return How::Killed { pid, reason };
     }
     How::Crashed(Crash {
         pid,
-        signal: status.signal(),
-        code: status.code(),
+        signal: end.signal(),
+        code: end.code(),
         last_words: kept.last_words(),
         stderr: kept.stderr(),
     })

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::builder::ProcessPoolBuilder;
-use super::driver::{Driver, Settings, unwind};
+use super::driver::{Driver, Limits, Settings, unwind};
 use super::job::ProcessJob;
 use crate::each_thread::ThreadState;
 use crate::error::{How, ProcessEnd, StartError, StillRunning, TrySpawnError};
@@ -36,7 +36,8 @@ use crate::sync::{Arc, Mutex, Ordering};
 /// Children are copies of this very program, started anew (not forked): see
 /// [`Tasks::serve_if_child`]. They end when the pool does, and within a second if this
 /// process dies. Only the child itself is killed: processes that a task has started are
-/// its own to end.
+/// its own to end. They hear the terminal's signals, as this process does: Ctrl-C ends
+/// jobs that do not handle it, as a crash by `SIGINT`.
 ///
 /// Arguments and results are written with serde in the format postcard; for many bytes
 /// use [`Bytes`](crate::process::Bytes).
@@ -114,7 +115,7 @@ impl ProcessPool {
     pub(super) fn start_all(&self) -> Result<(), StartError> {
         let state = self.state.clone();
         let ready = self.pool.on_each_thread(move |_| {
-            let ready = state.with(|driver| driver.borrow_mut().ready());
+            let ready = state.with(|driver| driver.borrow_mut().ready(None));
             ready.unwrap_or(Ok(())).map_err(|how| match how {
                 How::StartFailed(reason) | How::Lost(reason) => reason,
                 _ => "it was interrupted".into(),
@@ -151,7 +152,8 @@ impl ProcessPool {
         let tried = self.pool.try_spawn(move || {
             let task = taken.lock().take();
             drop(taken);
-            run(&state, task.expect("it was accepted, and comes once"), None)
+            let task = task.expect("it was accepted, and comes once");
+            run(&state, task, Limits::default())
         });
         tried.map_err(|error| {
             let task = place.lock().take();
@@ -176,7 +178,7 @@ impl ProcessPool {
 
     fn closure<T: Task>(&self, task: T) -> impl FnOnce() -> T::Output + Send + use<T> {
         let state = self.state.clone();
-        move || run(&state, task, None)
+        move || run(&state, task, Limits::default())
     }
 
     /// How many children there are: one of them may just be on its way.
@@ -233,10 +235,10 @@ impl ProcessPool {
 pub(super) fn run<T: Task>(
     state: &ThreadState<RefCell<Driver>>,
     task: T,
-    timeout: Option<Duration>,
+    limits: Limits,
 ) -> T::Output {
     let ran = state.with(|driver| match driver.try_borrow_mut() {
-        Ok(mut driver) => Some(driver.run(task, timeout)),
+        Ok(mut driver) => Some(driver.run(task, limits)),
         // Writing another job's argument has come here.
         Err(_) => None,
     });

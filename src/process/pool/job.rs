@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::driver::Driver;
+use super::driver::{Driver, Limits};
 use super::handle::run;
 use crate::cancel::CancelToken;
 use crate::each_thread::ThreadState;
@@ -19,6 +19,7 @@ use crate::process::task::Task;
 pub struct ProcessJob {
     inner: JobBuilder,
     state: ThreadState<RefCell<Driver>>,
+    deadline: Option<Duration>,
     timeout: Option<Duration>,
 }
 
@@ -27,6 +28,7 @@ impl ProcessJob {
         Self {
             inner,
             state,
+            deadline: None,
             timeout: None,
         }
     }
@@ -38,9 +40,11 @@ impl ProcessJob {
     }
 
     /// The job is to start within `limit` from when it is submitted, or not at all; see
-    /// [`JobBuilder::deadline`].
+    /// [`JobBuilder::deadline`]. It starts when its argument is sent to a process: one that
+    /// had to be started first may have come too late.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.inner = self.inner.deadline(limit);
+        self.deadline = Some(limit);
         self
     }
 
@@ -74,9 +78,15 @@ impl ProcessJob {
         let Self {
             inner,
             state,
+            deadline,
             timeout,
         } = self;
-        inner.spawn(move || run(&state, task, timeout))
+        let limits = Limits {
+            // Too far away to be a point in time is no deadline.
+            deadline: deadline.and_then(|limit| Instant::now().checked_add(limit)),
+            timeout,
+        };
+        inner.spawn(move || run(&state, task, limits))
     }
 }
 

@@ -54,17 +54,20 @@ pub(crate) fn send_all(mut socket: &UnixStream, frame: &[u8], along: &[OwnedFd])
         match send(socket, frame, &borrowed(along)) {
             Ok(first) => sent = first,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if are_too_many(&error) => thread::sleep(LATER),
+            Err(error) if is_momentary(&error) => thread::sleep(LATER),
             Err(error) => return Err(error),
         }
     }
     socket.write_all(&frame[sent..])
 }
 
-/// Whether this user has as many descriptors on their way as the system lets one have: those
-/// that arrive make room.
-pub(crate) fn are_too_many(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ETOOMANYREFS)
+/// Whether the system may send it a moment later: it has no memory for it, or this user has
+/// as many descriptors on their way as one may have, and those that arrive make room.
+pub(crate) fn is_momentary(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ETOOMANYREFS | libc::ENOBUFS | libc::ENOMEM)
+    )
 }
 
 fn borrowed(descriptors: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {

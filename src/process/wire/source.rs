@@ -21,6 +21,11 @@ use crate::sync::thread_local;
 /// So much is read at once of what is small, in bytes.
 const CHUNK: usize = 64 * 1024;
 
+/// The stack of a thread that reads what a child has written: twice the usual one of a main
+/// thread, on which that was written. A value that is nested deeply needs it; it is an
+/// address range, and no memory until it is used.
+pub(crate) const STACK: usize = 16 * 1024 * 1024;
+
 /// A payload that has arrived.
 pub(crate) enum Source<'a> {
     InFrame(&'a [u8]),

@@ -18,6 +18,7 @@ use crate::process::output::Output;
 use crate::process::program::{Wanted, program_settings, test_args};
 use crate::process::serve;
 use crate::process::tasks::Tasks;
+use crate::process::wire::source::STACK;
 use crate::sync::{Arc, thread};
 use crate::sys::fork::Generation;
 
@@ -148,10 +149,7 @@ where
             return Err(StartError::UnknownWorker { name: self.name });
         };
         // Before there is a child: it panics over a wrong capacity.
-        let mailbox = Arc::new(match self.mailbox {
-            Some(capacity) => Lane::bounded(capacity),
-            None => Lane::unbounded(),
-        });
+        let mailbox = Arc::new(Lane::to_process(self.mailbox));
         let outbox = Arc::new(Lane::outbox());
         let program = self.wanted.program(Vec::new);
         let program = program.map_err(StartError::Program)?;
@@ -184,6 +182,7 @@ where
         let keeper = Keeper::new(orders, core, child, mailbox, mail, outbox);
         thread::Builder::new()
             .name("windlass-keeper".into())
+            .stack_size(STACK)
             .spawn(move || keeper.live())
             .map_err(|error| failed("no thread to look after it", error))?;
         Ok(worker)

@@ -62,7 +62,8 @@ use crate::worker::ExitSource;
 /// longer than its [`grace`](crate::process::ProcessWorkerBuilder::grace); nobody waits for
 /// that.
 ///
-/// With the process that started it a worker ends too, however that ends, after half a
+/// It hears the terminal's signals, as this process does: Ctrl-C ends it if it does not
+/// handle that. With the process that started it a worker ends too, however that ends, after half a
 /// second at most: so wait for [`exited`](Self::exited) before the end of `main` if it is
 /// to finish.
 ///

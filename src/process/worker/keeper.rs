@@ -5,10 +5,8 @@
 //! process's by now. It sleeps in `poll`, and is woken by the child, by a message to be
 //! sent, and by the handle.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -20,7 +18,7 @@ use serde::de::DeserializeOwned;
 use super::exit::{Core, Ended, ProcessExit};
 use crate::error::Crash;
 use crate::port::{Lane, OwnedClaim};
-use crate::process::child::{Child, Greeting};
+use crate::process::child::{Child, End, Greeting, SOMEBODY_ELSE};
 use crate::process::output::{Kept, Output};
 use crate::process::wire::descriptors::{self, Arrivals, Batch, Receiver};
 use crate::process::wire::frame::{self, Filled, Frame, Kind};
@@ -76,8 +74,10 @@ pub(super) struct Keeper<In, Out> {
     is_done: bool,
     kept: Kept,
     panic: Option<String>,
-    /// Its owner has killed it.
-    was_killed: bool,
+    /// What it said cannot be read any further.
+    is_nonsense: bool,
+    /// The signals that its owner had it sent.
+    sent: Vec<Known>,
 }
 
 impl<In, Out> Keeper<In, Out>
@@ -103,7 +103,8 @@ where
             is_held_up: false,
             is_done: false,
             panic: None,
-            was_killed: false,
+            is_nonsense: false,
+            sent: Vec::new(),
             orders,
             core,
             child,
@@ -125,22 +126,29 @@ where
             Duration::ZERO
         };
         let ended = self.child.has_ended();
-        let status = ended.or_else(|| self.child.parting(limit));
-        if status.is_none() && problem.is_none() && !self.was_killed {
-            problem = Some("it closed its connection, went on, and was killed".into());
+        let end = ended.or_else(|| self.child.parting(limit));
+        let was_killed = self.was_killed(end);
+        match (&problem, end) {
+            // What it had posted by then arrives.
+            (Some(_), _) if self.child.is_greeted && !self.is_nonsense => {
+                let _ = self.read(true);
+            }
+            (None, None) if !was_killed => {
+                problem = Some("it closed its connection, went on, and was killed".into());
+            }
+            (None, Some(end)) if end.is_unknown() && self.panic.is_none() => {
+                problem = Some(SOMEBODY_ELSE.into());
+            }
+            _ => {}
         }
-        let (core, outbox, was_killed) = (
-            Arc::clone(&self.core),
-            Arc::clone(&self.outbox),
-            self.was_killed,
-        );
-        let exit = self.exit(problem, status);
+        let (core, outbox) = (Arc::clone(&self.core), Arc::clone(&self.outbox));
+        let exit = self.exit(problem, end);
         core.end(exit, was_killed, || outbox.close());
     }
 
     /// What is to be told of the end; the child, the descriptors and the mail that is
     /// left are gone then.
-    fn exit(mut self, problem: Option<String>, status: Option<ExitStatus>) -> ProcessExit {
+    fn exit(mut self, problem: Option<String>, end: Option<End>) -> ProcessExit {
         // What the program said before its hello is none of the worker's.
         if self.child.is_greeted {
             let (output, kept, name) = (&self.orders.output, &mut self.kept, self.core.name);
@@ -154,8 +162,8 @@ where
             end: Crash {
                 pid: self.child.pid(),
                 // Killed here, as far as is known.
-                signal: status.map_or(Some(libc::SIGKILL), |status| status.signal()),
-                code: status.and_then(|status| status.code()),
+                signal: end.map_or(Some(libc::SIGKILL), End::signal),
+                code: end.and_then(End::code),
                 last_words: self.kept.last_words(),
                 stderr: self.kept.stderr(),
             },
@@ -184,9 +192,7 @@ where
             match self.child.greet(hash, start_timeout, &must_look) {
                 Greeting::Done => return Ok(()),
                 // It was killed, which is no problem.
-                Greeting::Failed(_) if self.was_killed && self.child.has_ended().is_some() => {
-                    return Ok(());
-                }
+                Greeting::Failed(_) if self.has_been_killed() => return Ok(()),
                 Greeting::Failed(why) => return Err(why),
                 Greeting::Interrupted => {
                     self.send_signals();
@@ -206,7 +212,9 @@ where
             let has_more = self.write()?;
             // Asked first: what a child said before its end is there by then.
             let has_ended = self.has_ended();
-            let read = self.read(has_ended)?;
+            let read = self.read(has_ended);
+            self.is_nonsense = read.is_err();
+            let read = read?;
             self.pass_output_on();
             if has_ended || read == Filled::End {
                 return Ok(());
@@ -263,10 +271,32 @@ where
             let Some(signal) = signal.known() else {
                 continue;
             };
-            self.was_killed |= !matches!(signal, Known::STOP | Known::CONT);
+            if !self.sent.contains(&signal) {
+                self.sent.push(signal);
+            }
             // If it is gone, it needs none.
             let _ = self.child.signal(signal);
         }
+    }
+
+    /// Whether its owner has ended it, if it ended so: by a signal that it had it sent, or
+    /// by itself after one that asks for that. `None`: it had to be killed.
+    fn was_killed(&self, end: Option<End>) -> bool {
+        let asks = |signal: &Known| {
+            matches!(
+                *signal,
+                Known::KILL | Known::TERM | Known::INT | Known::HUP | Known::QUIT
+            )
+        };
+        match end.and_then(End::signal) {
+            Some(by) => self.sent.iter().any(|signal| signal.as_raw() == by),
+            None => self.sent.iter().any(asks),
+        }
+    }
+
+    fn has_been_killed(&mut self) -> bool {
+        let end = self.child.has_ended();
+        end.is_some() && self.was_killed(end)
     }
 
     /// How long it may go on without its handle; for ever if that is too long to count.
@@ -308,9 +338,12 @@ where
                     Ok(()) => {}
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                    Err(error) if descriptors::are_too_many(&error) => {
+                    Err(error) if descriptors::is_momentary(&error) => {
                         self.is_held_up = true;
                         return Ok(false);
+                    }
+                    Err(error) if !is_closed(&error) => {
+                        return Err(format!("a message for it could not be sent: {error}"));
                     }
                     Err(_) => {
                         // It is about to end, and may have said something.
@@ -398,6 +431,14 @@ where
         // It is closed by nobody else.
         discard(self.outbox.post(message));
     }
+}
+
+/// Whether the other end is.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected
+    )
 }
 
 enum Said<T> {
