@@ -6,14 +6,16 @@ use std::{fmt, io};
 use super::BuildError;
 use crate::util::limits::MAX_THREADS;
 
-/// Why a job's process was killed; what [`JoinError::killed`](crate::JoinError::killed)
-/// gives.
+/// Why a process was killed: that of a job, as
+/// [`JoinError::killed`](crate::JoinError::killed) gives it, or a worker's, as
+/// [`ProcessExit::killed`](crate::process::ProcessExit::killed) does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KillReason {
-    /// The job ran for longer than its `timeout`.
+    /// The job ran for longer than its `timeout`. Not of a worker.
     Timeout,
-    /// The job was cancelled while it ran.
+    /// The job was cancelled while it ran. Not of a worker: one that its owner ends by
+    /// `terminate` or `kill` has no reason but that.
     Cancelled,
     /// The process had more memory than its `memory_limit`, or was given no more of
     /// it by the operating system.

@@ -1,11 +1,9 @@
 //! A child process, as its parent sees it: started, greeted, talked to, ended.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, ExitStatus, Stdio};
@@ -16,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::pipes::Pipes;
 use super::program::Program;
+use super::resident::Resident;
 use super::serve::{MARK, mark_of};
 use super::wire::descriptors;
 use super::wire::frame::{self, Filled, Hello, Inbox, Kind, VERSION, Welcome};
@@ -45,7 +44,7 @@ pub(super) struct Child {
     pub(super) memory: Memory,
     pub(super) pipes: Pipes,
     /// Where its size is read, if it has a limit.
-    statm: Option<File>,
+    resident: Option<Resident>,
     /// How many jobs it has run.
     pub(super) jobs: u64,
     pub(super) is_greeted: bool,
@@ -140,7 +139,7 @@ impl Child {
             inbox: Inbox::new(memory.most_in_frame(max_payload)),
             // From here on the process is looked after.
             pipes: Pipes::new(None, None)?,
-            statm: None,
+            resident: None,
             jobs: 0,
             is_greeted: false,
             started: Instant::now(),
@@ -154,7 +153,7 @@ impl Child {
         };
         child.pipes = Pipes::new(stdout, stderr)?;
         if is_limited {
-            child.statm = open_statm(child.pid());
+            child.resident = Resident::of(child.pid())?;
         }
         child.welcome(max_payload, is_worker)?;
         Ok(child)
@@ -316,11 +315,7 @@ impl Child {
 
     /// Its size in memory, in bytes, if it has a limit and that can be known.
     pub(super) fn size(&self) -> Option<u64> {
-        let mut text = [0; 128];
-        let len = self.statm.as_ref()?.read_at(&mut text, 0).ok()?;
-        let text = str::from_utf8(&text[..len]).ok()?;
-        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
-        Some(pages * rustix::param::page_size() as u64)
+        self.resident.as_ref()?.size()
     }
 
     /// Kills it, and does not wait for it.
@@ -414,14 +409,4 @@ fn refuse(hello: Option<Hello>, hash: u64) -> Option<String> {
 fn keep_last(text: &mut Vec<u8>, line: &[u8]) {
     text.extend_from_slice(line);
     text.drain(..text.len().saturating_sub(2048));
-}
-
-#[cfg(target_os = "linux")]
-fn open_statm(pid: u32) -> Option<File> {
-    File::open(format!("/proc/{pid}/statm")).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open_statm(_pid: u32) -> Option<File> {
-    None
 }

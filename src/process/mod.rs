@@ -14,6 +14,7 @@
 //! | `tasks` | [`Tasks`]: names, and how one is run |
 //! | `child` | a child process, as its parent sees it |
 //! | `serve` | the same, as it sees itself |
+//! | `resident` | how much of a process is in memory |
 //! | `program` | what is started, and how often that may go wrong |
 //! | `output`, `pipes` | [`Output`]: what children write |
 //! | `signal` | [`Signal`] |
@@ -40,6 +41,7 @@ mod output;
 mod pipes;
 mod pool;
 mod program;
+mod resident;
 mod serve;
 mod signal;
 mod task;

@@ -160,10 +160,11 @@ impl Kept {
         }
     }
 
-    /// Whether the system has refused it memory.
-    pub(super) fn is_out_of_memory(&self) -> bool {
+    /// Whether it ended because the system had refused it memory.
+    pub(super) fn is_out_of_memory(&self, signal: Option<i32>) -> bool {
         let line = self.headline.as_deref().unwrap_or_default();
-        NO_MEMORY.iter().all(|text| line.contains(text))
+        let is_said = NO_MEMORY.iter().all(|text| line.contains(text));
+        is_said && signal == Some(libc::SIGABRT)
     }
 
     /// What to say of the job if its process has crashed.

@@ -106,18 +106,11 @@ impl Task for Act {
                 "slept".into()
             }
             Self::Eat(megabytes) => {
-                let mut eaten = Vec::new();
-                for _ in 0..megabytes {
-                    eaten.push(black_box(vec![1_u8; 1 << 20]));
-                    thread::sleep(Duration::from_micros(100));
-                }
+                let eaten = eat(megabytes);
                 thread::sleep(Duration::from_millis(100));
                 eaten.len().to_string()
             }
-            Self::EatAtOnce => {
-                let eaten = black_box(Vec::<u8>::with_capacity((isize::MAX / 2) as usize));
-                eaten.capacity().to_string()
-            }
+            Self::EatAtOnce => eat_at_once().capacity().to_string(),
             Self::Print(stdout, stderr) => {
                 stdout.iter().for_each(|line| println!("{line}"));
                 stderr.iter().for_each(|line| eprintln!("{line}"));
@@ -173,6 +166,20 @@ impl Task for Act {
             }
         })
     }
+}
+
+/// Takes so many megabytes, and writes to them.
+pub(crate) fn eat(megabytes: usize) -> Vec<Vec<u8>> {
+    let one = |_| {
+        thread::sleep(Duration::from_micros(100));
+        black_box(vec![1_u8; 1 << 20])
+    };
+    (0..megabytes).map(one).collect()
+}
+
+/// One allocation that nothing can hold.
+pub(crate) fn eat_at_once() -> Vec<u8> {
+    black_box(Vec::with_capacity((isize::MAX / 2) as usize))
 }
 
 /// This process's sockets: a child has no other than that to its parent.

@@ -42,6 +42,8 @@ pub(super) struct Settings {
     pub(super) max_quick_deaths: u32,
     pub(super) start_timeout: Duration,
     pub(super) grace: Duration,
+    /// In bytes.
+    pub(super) memory_limit: Option<u64>,
 }
 
 /// Says what a [`Cluster`] is to be, and starts it.
@@ -53,6 +55,7 @@ pub(super) struct Settings {
 ///     .workers(4)
 ///     .scheduling(Scheduling::Shared)
 ///     .grace(Duration::from_secs(30))
+///     .memory_limit(512 * 1024 * 1024)
 ///     .listen("127.0.0.1:8080")?;
 /// # drop(cluster);
 /// # Ok::<(), windlass::process::ClusterError>(())
@@ -81,6 +84,7 @@ impl ClusterBuilder {
                 max_quick_deaths: 5,
                 start_timeout: Duration::from_secs(30),
                 grace: Duration::from_secs(10),
+                memory_limit: None,
             },
         }
     }
@@ -166,9 +170,46 @@ impl ClusterBuilder {
 
     /// How long a worker that was told to go may take to drain; then it is killed. For
     /// [`rolling_restart`](Cluster::rolling_restart), [`disconnect`](Cluster::disconnect),
-    /// and the drop of the [`Cluster`]. Default: ten seconds.
+    /// the [`memory_limit`](Self::memory_limit), and the drop of the [`Cluster`]. Default: ten
+    /// seconds.
     pub fn grace(mut self, limit: Duration) -> Self {
         self.settings.grace = limit;
+        self
+    }
+
+    /// The most memory that a worker may have, in bytes: of what is in memory, all of it, the
+    /// program included (some megabytes), and not that of processes that it starts. One that
+    /// has more is replaced as [`rolling_restart`](Cluster::rolling_restart) replaces one,
+    /// and one after another: the next is started in its place; once that listens, this one
+    /// is told to go, drains its connections and ends, or is killed after the
+    /// [`grace`](Self::grace). No connection is refused or dropped.
+    /// [`ClusterEvent::Oversize`](super::ClusterEvent::Oversize) tells of it. This is against
+    /// leaks, as pm2's `max_memory_restart`; against one request that eats all memory it is
+    /// too slow. Default: no limit.
+    ///
+    /// It is looked at once a second, and only of workers that listen. That takes one more
+    /// descriptor for each worker. On Linux, with `/proc`; elsewhere there is no limit.
+    ///
+    /// If a worker has too much as soon as it is looked at, as all have with a limit below the
+    /// program's own size, the next replacement for size in its place has the waits of
+    /// [`backoff`](Self::backoff): twice as long each time, up to the longest, until one was
+    /// seen that has less. So such a limit costs a start every five seconds, and the events
+    /// tell of it; it is no death for [`max_quick_deaths`](Self::max_quick_deaths), since the
+    /// port is served all the while. If the one that is to take the place dies or cannot be
+    /// started, this one goes on, and the next try has the same waits.
+    ///
+    /// ```no_run
+    /// # use windlass::process::{Cluster, ClusterEvent};
+    /// let cluster = Cluster::builder().memory_limit(512 << 20).listen("127.0.0.1:8080")?;
+    /// for event in cluster.iter()? {
+    ///     if let ClusterEvent::Oversize { id, bytes, .. } = event {
+    ///         println!("worker {id} has {} MiB, and is replaced", bytes >> 20);
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.settings.memory_limit = Some(bytes);
         self
     }
 
@@ -224,6 +265,7 @@ impl fmt::Debug for ClusterBuilder {
             .field("scheduling", &self.settings.scheduling)
             .field("program", &self.wanted)
             .field("restart", &self.settings.restart)
+            .field("memory_limit", &self.settings.memory_limit)
             .finish_non_exhaustive()
     }
 }

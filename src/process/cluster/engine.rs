@@ -72,7 +72,7 @@ impl Engine {
     ) -> (Self, Events) {
         let (events, theirs) = channel();
         let engine = Self {
-            places: Places::new(settings.workers),
+            places: Places::new(settings.workers, settings.memory_limit.is_some()),
             settings,
             members: Vec::new(),
             stopping: None,
@@ -208,6 +208,7 @@ impl Engine {
                         let place = member.place;
                         self.places.give_up(place);
                         self.dismiss(id);
+                        self.take_successor_back(id);
                     }
                 }
                 Command::Restart => self.plan_restart(),
@@ -416,7 +417,7 @@ impl Engine {
     /// Waits until something happens or is due.
     fn wait(&mut self) {
         let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
-        let mut due = self.places.next_start();
+        let mut due = self.places.next_due();
         let mut earlier = |at: Instant| due = Some(due.map_or(at, |due| due.min(at)));
         let has_room = self.members.iter().any(Member::has_room);
         if self.is_accepting()

@@ -14,7 +14,7 @@ use crate::util::limits::MAX_THREADS;
 /// ids, which count up from 1 and are not given twice.
 ///
 /// For each worker: `Fork`, `Online`, `Listening`, any number of `Message`s, `Disconnect`,
-/// `Exit`, in this order, as far as it comes.
+/// `Exit`, in this order, as far as it comes. `Oversize` comes somewhere among the messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterEvent {
@@ -45,6 +45,18 @@ pub enum ClusterEvent {
         /// What.
         message: ClusterMessage,
     },
+    /// It has more memory than the
+    /// [`memory_limit`](super::ClusterBuilder::memory_limit), and another one takes its
+    /// place: that one's `Fork` comes after this. Told again if it could not be replaced and
+    /// is tried anew.
+    Oversize {
+        /// The worker.
+        id: u64,
+        /// What it had in memory, in bytes.
+        bytes: u64,
+        /// The most that it may have, in bytes.
+        limit: u64,
+    },
     /// The way to it is closed: nothing more will come but its exit.
     Disconnect {
         /// The worker.
@@ -64,7 +76,8 @@ pub enum ClusterEvent {
         /// The signal that ended it.
         signal: Option<i32>,
         /// Whether it had been told to go, by a restart, a
-        /// [`disconnect`](super::Cluster::disconnect) or a [`stop`](super::Cluster::stop).
+        /// [`disconnect`](super::Cluster::disconnect) or a [`stop`](super::Cluster::stop),
+        /// or for its size (`Oversize`).
         was_told: bool,
     },
     /// A worker that is to take another's place could not be started. It is tried again

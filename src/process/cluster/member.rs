@@ -12,6 +12,7 @@ use super::builder::Settings;
 use super::event::ClusterMessage;
 use super::link::{Along, MAX_MESSAGE, Outbox};
 use super::worker::MARK;
+use crate::process::resident::Resident;
 use crate::process::serve::mark_of;
 use crate::process::signal::Signal;
 use crate::process::wire::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
@@ -66,6 +67,10 @@ pub(super) struct Member {
     pub(super) may_have_ended: bool,
     /// It had no descriptor left, and is given no connection until then.
     pub(super) full_until: Option<Instant>,
+    /// Where its size is read, if it has a limit.
+    resident: Option<Resident>,
+    /// It was looked at, and had no more than its limit.
+    pub(super) was_small: bool,
     inbox: Inbox,
     /// The connections that it was given and has not taken.
     pub(super) untaken: VecDeque<(u64, Arc<TcpStream>)>,
@@ -106,7 +111,7 @@ impl Member {
             listener,
         );
         let end = watch_end(&process);
-        Ok(Self {
+        let mut member = Self {
             id,
             place,
             stage: Stage::Started,
@@ -120,17 +125,29 @@ impl Member {
             may_have_spoken: false,
             may_have_ended: false,
             full_until: None,
+            resident: None,
+            was_small: false,
             inbox: Inbox::new(MAX_MESSAGE),
             untaken: VecDeque::new(),
             started: Instant::now(),
             process,
             is_unknown: false,
             made_in: Generation::current(),
-        })
+        };
+        // From here on the process is looked after.
+        if settings.memory_limit.is_some() {
+            member.resident = Resident::of(member.pid())?;
+        }
+        Ok(member)
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Its size in memory, in bytes, if it has a limit and that can be known.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.resident.as_ref()?.size()
     }
 
     pub(super) fn is_listening(&self) -> bool {

@@ -7,7 +7,8 @@
 //! | `remote` | [`ClusterRemote`]: what it is steered with |
 //! | `event` | [`ClusterEvent`], [`ClusterMessage`], [`ClusterError`] |
 //! | `engine` | the primary's thread: what has happened, what is due, whose turn it is |
-//! | `places` | restarts: after a death, and of all one by one |
+//! | `places` | restarts: after a death, of all one by one, of one that is too large |
+//! | `sizes` | who is too large |
 //! | `member` | a worker, as the primary sees it |
 //! | `worker` | [`ClusterWorker`]: the same, as it sees itself |
 //! | `accept` | the listener that all workers have, if the primary does not accept |
@@ -32,6 +33,7 @@ mod link;
 mod member;
 mod places;
 mod remote;
+mod sizes;
 mod worker;
 
 pub use self::builder::{ClusterBuilder, Scheduling};

@@ -2,12 +2,14 @@
 //! how all of them are exchanged one by one.
 
 use std::collections::VecDeque;
+use std::io;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::event::ClusterEvent;
 use super::member::Member;
+use super::sizes::LOOK;
 
 /// One of the `workers(n)`.
 #[derive(Clone, Default)]
@@ -18,6 +20,30 @@ struct Place {
     start_at: Option<Instant>,
     /// The wait before the last restart, if the worker before had died quickly.
     delay: Duration,
+    /// Until then nobody in it is exchanged for size, and how long that was.
+    unsettled_until: Option<Instant>,
+    unsettled_for: Duration,
+}
+
+impl Place {
+    /// An exchange for size has come to nothing, or is about to bring one that is as large.
+    fn unsettle(&mut self, backoff: [Duration; 2]) {
+        self.unsettled_for = longer(self.unsettled_for, backoff);
+        self.unsettled_until = Some(Instant::now() + self.unsettled_for);
+    }
+}
+
+/// The wait after one that was in vain.
+fn longer(wait: Duration, [first, longest]: [Duration; 2]) -> Duration {
+    (wait * 2).clamp(first, longest)
+}
+
+/// One worker goes, and another comes.
+struct Exchange {
+    old: u64,
+    new: u64,
+    /// Because it was too large, and not in a restart of all.
+    is_for_size: bool,
 }
 
 /// See the [module](self).
@@ -25,19 +51,25 @@ pub(super) struct Places {
     places: Vec<Place>,
     /// In a row, in all places.
     quick_deaths: u32,
-    /// The workers that are still to be exchanged.
+    /// The workers that are still to be exchanged in a restart of all.
     to_restart: VecDeque<u64>,
-    /// The one that goes, and the one that comes.
-    exchange: Option<(u64, u64)>,
+    /// Those that are to be exchanged for their size.
+    too_large: VecDeque<u64>,
+    /// What is under way of both.
+    exchange: Option<Exchange>,
+    /// When the workers' sizes are looked at next, if they have a limit.
+    next_look: Option<Instant>,
 }
 
 impl Places {
-    pub(super) fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize, is_limited: bool) -> Self {
         Self {
             places: vec![Place::default(); count],
             quick_deaths: 0,
             to_restart: VecDeque::new(),
+            too_large: VecDeque::new(),
             exchange: None,
+            next_look: is_limited.then(|| Instant::now() + LOOK),
         }
     }
 
@@ -49,20 +81,84 @@ impl Places {
         self.places.iter().all(|place| place.is_given_up)
     }
 
-    /// When the next restart is due.
-    pub(super) fn next_start(&self) -> Option<Instant> {
-        self.places.iter().filter_map(|place| place.start_at).min()
+    /// When the next restart or look is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let starts = self.places.iter().filter_map(|place| place.start_at);
+        starts.chain(self.next_look).min()
+    }
+
+    /// Whether sizes are to be looked at now; the next time is later then.
+    pub(super) fn is_time_to_look(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.next_look.is_some_and(|at| at <= now);
+        if is_due {
+            self.next_look = Some(now + LOOK);
+        }
+        is_due
+    }
+
+    /// A worker is too large: whether it is to go for that, which is news then. It is not if
+    /// it has to go already, or its place has not settled.
+    pub(super) fn plan_exchange(
+        &mut self,
+        id: u64,
+        place: usize,
+        was_small: bool,
+        backoff: [Duration; 2],
+    ) -> bool {
+        let is_going = self.exchange.as_ref().is_some_and(|it| it.old == id);
+        let place = &mut self.places[place];
+        if is_going
+            || self.to_restart.contains(&id)
+            || self.too_large.contains(&id)
+            || place
+                .unsettled_until
+                .is_some_and(|until| until > Instant::now())
+        {
+            return false;
+        }
+        if !was_small {
+            // The next one is likely to be as large from the start.
+            place.unsettle(backoff);
+        }
+        self.too_large.push_back(id);
+        true
+    }
+
+    /// A worker has come to a place that is not too large.
+    pub(super) fn has_settled(&mut self, place: usize) {
+        let place = &mut self.places[place];
+        (place.unsettled_until, place.unsettled_for) = (None, Duration::ZERO);
+    }
+
+    /// Whose turn to be exchanged it is, and whether that is for its size. A restart of all
+    /// comes first: it may be those too that are too large.
+    fn next_exchange(&mut self) -> Option<(u64, bool)> {
+        let restart = self.to_restart.pop_front().map(|id| (id, false));
+        restart.or_else(|| self.too_large.pop_front().map(|id| (id, true)))
+    }
+
+    fn forget_exchanges(&mut self) {
+        self.to_restart.clear();
+        self.too_large.clear();
+        self.exchange = None;
+        self.next_look = None;
     }
 }
 
 impl Engine {
     /// A worker is gone that nobody had told to stop with the whole cluster.
     pub(super) fn has_died(&mut self, member: &Member, status: Option<ExitStatus>) {
-        let is_new = |&(_, new): &(u64, u64)| new == member.id;
-        let was_exchange = self.places.exchange.take_if(|pair| is_new(pair)).is_some();
+        let is_new = |exchange: &mut Exchange| exchange.new == member.id;
+        let exchange = self.places.exchange.take_if(is_new);
         let why = describe(member, status);
-        if was_exchange {
-            self.give_up_restart(why.clone());
+        match exchange {
+            // The one that is too large goes on for now.
+            Some(exchange) if exchange.is_for_size => {
+                self.places.places[member.place].unsettle(self.settings.backoff);
+            }
+            Some(_) => self.give_up_restart(why.clone()),
+            None => {}
         }
         if member.was_told {
             return;
@@ -74,8 +170,7 @@ impl Engine {
             place.delay = Duration::ZERO;
             self.places.quick_deaths = 0;
         } else {
-            let [first, longest] = settings.backoff;
-            place.delay = (place.delay * 2).clamp(first, longest);
+            place.delay = longer(place.delay, settings.backoff);
             self.places.quick_deaths += 1;
         }
         self.start_later(member.place, why);
@@ -105,10 +200,10 @@ impl Engine {
                 .places
                 .iter_mut()
                 .for_each(|place| place.start_at = None);
-            self.places.to_restart.clear();
-            self.places.exchange = None;
+            self.places.forget_exchanges();
             return;
         }
+        self.look_at_sizes();
         self.exchange();
     }
 
@@ -123,18 +218,23 @@ impl Engine {
                 continue;
             }
             if let Err(error) = self.start(place) {
-                let [first, longest] = self.settings.backoff;
-                let delay = &mut self.places.places[place].delay;
-                *delay = (*delay * 2).clamp(first, longest);
-                self.places.quick_deaths += 1;
-                let reason = format!("it could not be started: {error}");
-                self.tell(ClusterEvent::StartFailed {
-                    place,
-                    reason: reason.clone(),
-                });
+                let reason = self.cannot_start(place, &error);
                 self.start_later(place, reason);
             }
         }
+    }
+
+    /// Tells that there is no worker for a place; why.
+    fn cannot_start(&mut self, place: usize, error: &io::Error) -> String {
+        let delay = &mut self.places.places[place].delay;
+        *delay = longer(*delay, self.settings.backoff);
+        self.places.quick_deaths += 1;
+        let reason = format!("it could not be started: {error}");
+        self.tell(ClusterEvent::StartFailed {
+            place,
+            reason: reason.clone(),
+        });
+        reason
     }
 
     /// Whether a worker is in a place that stays there.
@@ -145,7 +245,10 @@ impl Engine {
 
     /// All workers that are there now are to be exchanged.
     pub(super) fn plan_restart(&mut self) {
-        let going = self.places.exchange.map(|(old, _)| old);
+        let under_way = self.places.exchange.as_ref();
+        // One that goes for its size may yet stay, if nobody comes.
+        let restarting = under_way.filter(|exchange| !exchange.is_for_size);
+        let going = restarting.map(|exchange| exchange.old);
         let planned = &mut self.places.to_restart;
         for member in &self.members {
             let id = member.id;
@@ -163,7 +266,12 @@ impl Engine {
     /// it is the next one's turn.
     fn exchange(&mut self) {
         loop {
-            if let Some((old, new)) = self.places.exchange {
+            if let Some(Exchange {
+                old,
+                new,
+                is_for_size,
+            }) = self.places.exchange
+            {
                 let is_listening = self.member(new).is_some_and(|new| new.is_listening());
                 let is_gone = self.member(old).is_none();
                 if !is_listening {
@@ -173,25 +281,52 @@ impl Engine {
                     return self.dismiss_once(old);
                 }
                 self.places.exchange = None;
-                if self.places.to_restart.is_empty() {
-                    self.tell(ClusterEvent::Restarted { error: None });
-                }
+                self.has_exchanged(is_for_size);
             }
-            let Some(old) = self.places.to_restart.pop_front() else {
+            let Some((old, is_for_size)) = self.places.next_exchange() else {
                 return;
             };
             let stays = self.member(old).filter(|old| old.leaving.is_none());
             let Some(place) = stays.map(|old| old.place) else {
                 // It has gone by itself, and a new one has come or will.
-                if self.places.to_restart.is_empty() {
-                    return self.tell(ClusterEvent::Restarted { error: None });
-                }
+                self.has_exchanged(is_for_size);
                 continue;
             };
             match self.start(place) {
-                Ok(new) => self.places.exchange = Some((old, new)),
+                Ok(new) => {
+                    self.places.exchange = Some(Exchange {
+                        old,
+                        new,
+                        is_for_size,
+                    });
+                }
+                Err(error) if is_for_size => {
+                    self.places.places[place].unsettle(self.settings.backoff);
+                    drop(self.cannot_start(place, &error));
+                }
                 Err(error) => self.give_up_restart(format!("it could not be started: {error}")),
             }
+        }
+    }
+
+    /// One of those that were to go is gone.
+    fn has_exchanged(&self, for_size: bool) {
+        if !for_size && self.places.to_restart.is_empty() {
+            self.tell(ClusterEvent::Restarted { error: None });
+        }
+    }
+
+    /// Nobody is to come to the place of this worker, not even who was to come because it is
+    /// too large. (Who restarts all and takes one out of it is told how that ends.)
+    pub(super) fn take_successor_back(&mut self, id: u64) {
+        let exchange = self.places.exchange.as_ref();
+        let its = exchange.filter(|it| it.is_for_size && it.old == id);
+        let Some(new) = its.map(|it| it.new) else {
+            return;
+        };
+        // If it listens, the place is its own already.
+        if self.member(new).is_some_and(|new| !new.is_listening()) {
+            self.dismiss(new);
         }
     }
 
@@ -204,7 +339,6 @@ impl Engine {
 
     fn give_up_restart(&mut self, why: String) {
         self.places.to_restart.clear();
-        self.places.exchange = None;
         self.tell(ClusterEvent::Restarted { error: Some(why) });
     }
 }
@@ -227,5 +361,29 @@ fn describe(member: &Member, status: Option<ExitStatus>) -> String {
     match &member.fault {
         Some(_) => format!("worker {id} (process {pid}) {how}"),
         None => format!("worker {id} (process {pid}) {how}{when}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_between_exchanges_for_size_grow_until_one_is_small() {
+        let backoff = [30, 70].map(Duration::from_secs);
+        let mut places = Places::new(2, true);
+        let waits = [30, 60, 70, 70].map(Duration::from_secs);
+        for (id, wait) in (1..).zip(waits) {
+            assert!(places.plan_exchange(id, 0, false, backoff));
+            assert!(!places.plan_exchange(id, 0, false, backoff), "it is told");
+            assert_eq!(places.places[0].unsettled_for, wait);
+            assert!(!places.plan_exchange(id + 1, 0, true, backoff), "too soon");
+            places.places[0].unsettled_until = Some(Instant::now());
+        }
+        assert!(places.plan_exchange(9, 1, true, backoff), "another place");
+        assert_eq!(places.places[1].unsettled_until, None);
+        places.has_settled(0);
+        assert!(places.plan_exchange(5, 0, false, backoff));
+        assert_eq!(places.places[0].unsettled_for, backoff[0]);
     }
 }

@@ -119,8 +119,9 @@ impl ProcessPoolBuilder {
     /// limit.
     ///
     /// It is looked at every few milliseconds, and so a job may come to have somewhat
-    /// more. On Linux; elsewhere there is no limit. (A job that the system refuses memory
-    /// ends with the same reason, with a limit or without.)
+    /// more. That takes one more descriptor for each child. On Linux, with `/proc`; elsewhere
+    /// there is no limit. (A job that the system refuses memory ends with the same reason,
+    /// with a limit or without.)
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.memory_limit = Some(bytes);
         self

@@ -465,7 +465,7 @@ fn is_large(settings: &Settings, child: &Child) -> bool {
 }
 
 fn crashed(pid: u32, end: End, kept: &Kept) -> How {
-    if end.signal() == Some(libc::SIGABRT) && kept.is_out_of_memory() {
+    if kept.is_out_of_memory(end.signal()) {
         let reason = KillReason::Memory;
         return How::Killed { pid, reason };
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::alarm::Alarm;
+use super::ceiling::Ceiling;
 use super::exit::Core;
 use super::handle::ProcessWorker;
 use super::keeper::{Keeper, Orders};
@@ -42,6 +43,7 @@ const MAX_PAYLOAD: u64 = 1 << 30;
 ///     .env("RUST_BACKTRACE", "1")
 ///     .output(Output::Collect(64 * 1024))
 ///     .grace(Duration::from_secs(1))
+///     .memory_limit(512 * 1024 * 1024)
 ///     .start()?;
 /// # let _ = worker;
 /// # Ok::<(), windlass::process::StartError>(())
@@ -56,6 +58,7 @@ pub struct ProcessWorkerBuilder<In, Out> {
     start_timeout: Duration,
     grace: Duration,
     max_payload: u64,
+    memory_limit: Option<u64>,
     messages: PhantomData<fn(In) -> Out>,
 }
 
@@ -74,6 +77,7 @@ where
             start_timeout: START_TIMEOUT,
             grace: GRACE,
             max_payload: MAX_PAYLOAD,
+            memory_limit: None,
             messages: PhantomData,
         }
     }
@@ -129,6 +133,23 @@ where
         self
     }
 
+    /// The most memory that the child may have, in bytes: of what is in memory, all of it,
+    /// the program included (some megabytes), and not that of processes that it starts. If
+    /// it has more, it is killed: [`ProcessExit::killed`](super::ProcessExit::killed) gives
+    /// [`KillReason::Memory`](crate::process::KillReason::Memory), and
+    /// [`problem`](super::ProcessExit::problem) how much it was. What it had posted before
+    /// arrives. Default: no limit.
+    ///
+    /// It is looked at every ten milliseconds while messages pass, else every fifty; so it
+    /// may come to have somewhat more. That takes one more descriptor, and the thread that
+    /// looks after the child wakes for it, which it does not for an idle one without a
+    /// limit. On Linux, with `/proc`; elsewhere there is no limit. (A child that the system
+    /// refuses memory ends with the same reason, with a limit or without.)
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
     /// Starts the child, and does not wait for its hello.
     ///
     /// # Errors
@@ -164,6 +185,8 @@ where
             let path = program.path().display();
             failed(&format!("{path} could not be started"), error)
         })?;
+        let ceiling = Ceiling::of(child.pid(), self.memory_limit)
+            .map_err(|error| failed("its memory cannot be looked at", error))?;
         let core = Arc::new(Core::new(name, child.pid(), Arc::new(alarm)));
         let orders = Orders {
             number,
@@ -179,7 +202,7 @@ where
             mailbox: Arc::clone(&mailbox),
             outbox: Arc::clone(&outbox),
         };
-        let keeper = Keeper::new(orders, core, child, mailbox, mail, outbox);
+        let keeper = Keeper::new(orders, core, (child, ceiling), mailbox, mail, outbox);
         thread::Builder::new()
             .name("windlass-keeper".into())
             .stack_size(STACK)
@@ -196,6 +219,7 @@ impl<In, Out> fmt::Debug for ProcessWorkerBuilder<In, Out> {
             .field("mailbox", &self.mailbox)
             .field("output", &self.output)
             .field("grace", &self.grace)
+            .field("memory_limit", &self.memory_limit)
             .finish_non_exhaustive()
     }
 }

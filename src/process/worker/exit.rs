@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
-use crate::error::Crash;
+use crate::error::{Crash, KillReason};
 use crate::port::{Bell, Lane, Waiting};
 use crate::process::signal::Signal;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, OnceLock, Ordering, block_until};
@@ -25,6 +25,8 @@ pub(super) struct Ended {
     pub(super) end: Crash,
     /// The text of a panic.
     pub(super) panic: Option<String>,
+    /// Killed from here for what it did, or by the system that refused it memory.
+    pub(super) killed: Option<KillReason>,
     /// Why it had to end, if it was not its own doing.
     pub(super) problem: Option<String>,
     pub(super) output: Option<String>,
@@ -61,10 +63,33 @@ impl ProcessExit {
 
     /// Why this process ended it, if it did so of its own accord: it never said hello, or
     /// something that is no message; a message could not be written or read; it went on
-    /// after its [`ProcessWorker`](crate::process::ProcessWorker) was dropped.
+    /// after its [`ProcessWorker`](crate::process::ProcessWorker) was dropped; it had more
+    /// memory than its limit.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
         self.0.problem.as_deref()
+    }
+
+    /// Why it could not go on, if that was for memory: [`KillReason::Memory`] if it had
+    /// more than its
+    /// [`memory_limit`](crate::process::ProcessWorkerBuilder::memory_limit), or, with a
+    /// limit or without, if it ended (`SIGABRT`) because the system gave it no more. `None`
+    /// after every other end, [`terminate`](crate::process::ProcessWorker::terminate) and
+    /// [`kill`](crate::process::ProcessWorker::kill) among them: these are told by
+    /// [`signal`](Self::signal).
+    ///
+    /// ```
+    /// use windlass::process::{KillReason, ProcessExit};
+    ///
+    /// /// Whether to start another one that is given less to do.
+    /// fn was_too_much(exit: &ProcessExit) -> bool {
+    ///     exit.killed() == Some(KillReason::Memory)
+    /// }
+    /// # let _ = was_too_much;
+    /// ```
+    #[must_use]
+    pub fn killed(&self) -> Option<KillReason> {
+        self.0.killed
     }
 
     /// The last that it wrote to stderr, four kilobytes at most.
@@ -87,7 +112,12 @@ impl fmt::Display for ProcessExit {
         match (&self.0.problem, &self.0.panic) {
             (Some(problem), _) => f.write_str(problem),
             (None, Some(text)) => write!(f, "process {} panicked: {text}", self.0.end.pid),
-            (None, None) => self.0.end.fmt(f),
+            (None, None) => {
+                if self.0.killed == Some(KillReason::Memory) {
+                    f.write_str("the system gave it no more memory: ")?;
+                }
+                self.0.end.fmt(f)
+            }
         }
     }
 }
@@ -150,6 +180,7 @@ impl Core {
             name: self.name,
             end: ended(self.pid),
             panic: None,
+            killed: None,
             problem: Some("this process is a fork, and the worker is another one's".into()),
             output: None,
         })

@@ -15,8 +15,9 @@ use rustix::process::Signal as Known;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::ceiling::Ceiling;
 use super::exit::{Core, Ended, ProcessExit};
-use crate::error::Crash;
+use crate::error::{Crash, KillReason};
 use crate::port::{Lane, OwnedClaim};
 use crate::process::child::{Child, End, Greeting, SOMEBODY_ELSE};
 use crate::process::output::{Kept, Output};
@@ -60,6 +61,7 @@ pub(super) struct Keeper<In, Out> {
     child: Child,
     /// Readable when the child has ended, where there is such.
     ending: Option<OwnedFd>,
+    ceiling: Option<Ceiling>,
     mailbox: Arc<Lane<In>>,
     mail: OwnedClaim<In>,
     outbox: Arc<Lane<Out>>,
@@ -78,6 +80,8 @@ pub(super) struct Keeper<In, Out> {
     is_nonsense: bool,
     /// The signals that its owner had it sent.
     sent: Vec<Known>,
+    /// It has to end because it had too much memory.
+    is_too_large: bool,
 }
 
 impl<In, Out> Keeper<In, Out>
@@ -88,7 +92,7 @@ where
     pub(super) fn new(
         orders: Orders,
         core: Arc<Core>,
-        child: Child,
+        (child, ceiling): (Child, Option<Ceiling>),
         mailbox: Arc<Lane<In>>,
         mail: OwnedClaim<In>,
         outbox: Arc<Lane<Out>>,
@@ -105,9 +109,11 @@ where
             panic: None,
             is_nonsense: false,
             sent: Vec::new(),
+            is_too_large: false,
             orders,
             core,
             child,
+            ceiling,
             mailbox,
             mail,
             outbox,
@@ -127,12 +133,17 @@ where
         };
         let ended = self.child.has_ended();
         let end = ended.or_else(|| self.child.parting(limit));
+        if problem.is_some() && self.child.is_greeted && !self.is_nonsense {
+            // What it had posted by then arrives.
+            let _ = self.read(true);
+        }
+        if self.is_too_large {
+            // It may have been about to end of something else.
+            self.is_too_large = end.is_none_or(|end| end.signal() == Some(libc::SIGKILL));
+            problem.take_if(|_| !self.is_too_large);
+        }
         let was_killed = self.was_killed(end);
         match (&problem, end) {
-            // What it had posted by then arrives.
-            (Some(_), _) if self.child.is_greeted && !self.is_nonsense => {
-                let _ = self.read(true);
-            }
             (None, None) if !was_killed => {
                 problem = Some("it closed its connection, went on, and was killed".into());
             }
@@ -157,6 +168,7 @@ where
                 .read_to_the_end(|stream, line| output.take(name, stream, line, kept));
         }
         self.mail.discard_all();
+        let was_refused = self.kept.is_out_of_memory(end.and_then(End::signal));
         ProcessExit::new(Ended {
             name: self.core.name,
             end: Crash {
@@ -168,6 +180,7 @@ where
                 stderr: self.kept.stderr(),
             },
             panic: self.panic.take(),
+            killed: (self.is_too_large || was_refused).then_some(KillReason::Memory),
             problem,
             output: self.kept.all(),
         })
@@ -189,7 +202,9 @@ where
                 start_timeout,
                 ..
             } = self.orders;
-            match self.child.greet(hash, start_timeout, &must_look) {
+            let is_too_large = || self.ceiling.as_ref().is_some_and(Ceiling::is_broken);
+            let stop = || must_look() || is_too_large();
+            match self.child.greet(hash, start_timeout, stop) {
                 Greeting::Done => return Ok(()),
                 // It was killed, which is no problem.
                 Greeting::Failed(_) if self.has_been_killed() => return Ok(()),
@@ -197,6 +212,7 @@ where
                 Greeting::Interrupted => {
                     self.send_signals();
                     self.end_of_grace()?;
+                    self.look_at_size()?;
                 }
             }
         }
@@ -209,6 +225,7 @@ where
             self.core.alarm.quiet();
             self.send_signals();
             self.end_of_grace()?;
+            self.look_at_size()?;
             let has_more = self.write()?;
             // Asked first: what a child said before its end is there by then.
             let has_ended = self.has_ended();
@@ -254,7 +271,8 @@ where
         fds.extend(self.ending.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         let look = self.ending.is_none().then_some(LOOK);
         let later = self.is_held_up.then_some(descriptors::LATER);
-        let limit = [look, left, later].into_iter().flatten().min();
+        let nap = self.ceiling.as_ref().map(Ceiling::nap);
+        let limit = [look, left, later, nap].into_iter().flatten().min();
         // What is too long for the system is for ever.
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
         let mut came = |limit: Option<&Timespec>| match poll(&mut fds, limit) {
@@ -320,6 +338,12 @@ where
             }
             _ => Ok(()),
         }
+    }
+
+    fn look_at_size(&mut self) -> Result<(), String> {
+        let looked = self.ceiling.as_ref().map_or(Ok(()), Ceiling::check);
+        self.is_too_large = looked.is_err();
+        looked
     }
 
     fn pass_output_on(&mut self) {

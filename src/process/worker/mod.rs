@@ -6,11 +6,13 @@
 //! | `builder` | [`ProcessWorkerBuilder`] |
 //! | `exit` | [`ProcessExit`]: how it ends, and who wants to know |
 //! | `keeper`, `alarm` | the thread in the parent that looks after it; what wakes that |
+//! | `ceiling` | the most memory that it may have |
 //! | `parent` | [`ProcessParent`]: the child's end |
 //! | `mail` | how that reads |
 
 mod alarm;
 mod builder;
+mod ceiling;
 mod exit;
 mod handle;
 mod keeper;
