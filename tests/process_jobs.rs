@@ -394,6 +394,21 @@ fn jobs_of_threads_may_submit_and_wait() {
     });
 }
 
+/// However short arguments and results are to be.
+#[test]
+fn a_panic_with_a_long_text_arrives() {
+    watched(|| {
+        let procs = builder(1).max_payload(1000).build().unwrap();
+        let pid = procs.child_ids();
+        let error = procs.submit(Act::PanicAtLength(5000)).join().unwrap_err();
+        assert!(error.is_panic(), "{error}");
+        assert!(error.to_string().contains(&"x".repeat(5000)), "{error}");
+        assert_eq!(procs.child_ids(), pid);
+        let long = procs.submit(Act::Give(2000)).join().unwrap_err();
+        assert!(long.is_lost(), "{long}");
+    });
+}
+
 /// Deeper than the stack of a usual thread has room for: a child writes on its main one.
 #[test]
 fn a_result_that_is_nested_deeply_is_read() {

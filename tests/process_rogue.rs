@@ -70,6 +70,20 @@ fn assert_lost(procs: &ProcessPool, job: Act, what: &str) -> JoinError {
     error
 }
 
+/// A length that costs the child nothing.
+#[test]
+fn memory_that_was_not_written_is_not_read() {
+    watched(|| {
+        const LEN: u64 = 1 << 30;
+        let procs = procs(1);
+        let says = frame(8, LARGE_VALUE, 1, &LEN.to_le_bytes());
+        let act = Act::Raw(says, Box::new(Act::LoopForEver));
+        let error = assert_lost(&procs, Act::Stretch(LEN, Box::new(act)), "holes");
+        let told = "of its 1073741824 bytes 0 are there";
+        assert!(error.to_string().contains(told), "{error}");
+    });
+}
+
 #[test]
 fn what_is_no_answer_costs_the_child_its_life_and_its_job_the_answer() {
     watched(|| {

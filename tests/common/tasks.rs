@@ -43,6 +43,8 @@ pub(crate) enum Act {
     Pid,
     Panic(String),
     PanicWithNoText,
+    /// With a text of so many bytes.
+    PanicAtLength(usize),
     Abort,
     Segfault,
     Overflow,
@@ -65,6 +67,8 @@ pub(crate) enum Act {
     Folder,
     /// So many bytes.
     Give(usize),
+    /// Makes the shared memory so long, writes nothing to it, and does the next.
+    Stretch(u64, Box<Act>),
     /// A value that is nested so deeply.
     Nest(usize),
     /// Creates the file, then loops.
@@ -89,6 +93,7 @@ impl Task for Act {
             Self::Sum(numbers) => return Reply::Number(numbers.iter().sum()),
             Self::Pid => return Reply::Number(std::process::id().into()),
             Self::Panic(text) => panic!("{text}"),
+            Self::PanicAtLength(bytes) => panic!("{}", "x".repeat(bytes)),
             Self::PanicWithNoText => std::panic::panic_any(7),
             Self::Abort => std::process::abort(),
             Self::Segfault => {
@@ -133,6 +138,10 @@ impl Task for Act {
             Self::Folder => std::env::current_dir().unwrap().display().to_string(),
             Self::Variable(name) => std::env::var(name).unwrap_or_default(),
             Self::Give(bytes) => return Reply::Bytes(Bytes(vec![7; bytes])),
+            Self::Stretch(bytes, then) => {
+                shared().set_len(bytes).unwrap();
+                return then.run(cx);
+            }
             Self::Nest(depth) => {
                 let nest = |inner, _| Nested(Some(Box::new(inner)));
                 return Reply::Nested((0..depth).fold(Nested(None), nest));
@@ -180,6 +189,21 @@ pub(crate) fn eat(megabytes: usize) -> Vec<Vec<u8>> {
 /// One allocation that nothing can hold.
 pub(crate) fn eat_at_once() -> Vec<u8> {
     black_box(Vec::with_capacity((isize::MAX / 2) as usize))
+}
+
+/// The memory that a child shares with its parent.
+#[allow(unsafe_code)]
+fn shared() -> fs::File {
+    let entries = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let is_it = |entry: &fs::DirEntry| {
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        target.to_string_lossy().contains("memfd:windlass")
+    };
+    let entry = { entries }.find(is_it).expect("it is there");
+    let fd = entry.file_name().to_str().unwrap().parse().unwrap();
+    // SAFETY: it is open: it was just read, and nothing closes it meanwhile.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    fd.try_clone_to_owned().unwrap().into()
 }
 
 /// This process's sockets: a child has no other than that to its parent.

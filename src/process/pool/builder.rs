@@ -118,6 +118,9 @@ impl ProcessPoolBuilder {
     /// [`KillReason::Memory`]; if it has more after one, it is replaced. Default: no
     /// limit.
     ///
+    /// What it shares with this process, for arguments and results beyond 256 KiB, is counted
+    /// apart, with the same limit.
+    ///
     /// It is looked at every few milliseconds, and so a job may come to have somewhat
     /// more. That takes one more descriptor for each child. On Linux, with `/proc`; elsewhere
     /// there is no limit. (A job that the system refuses memory ends with the same reason,

@@ -458,9 +458,9 @@ fn is_past(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|at| Instant::now() > at)
 }
 
-/// Whether a child has more memory than it may.
+/// Whether a child has more memory than it may, of its own or shared.
 fn is_large(settings: &Settings, child: &Child) -> bool {
-    let size = || child.size().unwrap_or(0);
+    let size = || child.size().unwrap_or(0).max(child.memory.size());
     settings.memory_limit.is_some_and(|most| size() > most)
 }
 

@@ -16,8 +16,9 @@ pub(crate) const HEADER: usize = 13;
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
 
-/// What is empty and larger than this is given back to the system, in bytes.
-const KEPT: usize = 4 * 1024 * 1024;
+/// What is empty and larger than this is given back to the system, in bytes: pages that are
+/// new take longer to be had than to be filled.
+pub(crate) const KEPT: usize = 32 * 1024 * 1024;
 
 /// What a frame says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -277,16 +278,20 @@ impl Inbox {
     /// Reads once.
     pub(crate) fn fill(&mut self, mut from: impl Read) -> io::Result<Filled> {
         self.forget_given_out();
-        // Once for what was read at once, however many frames it was.
-        self.bytes.copy_within(self.begin..self.filled, 0);
-        self.filled -= self.begin;
-        self.begin = 0;
+        if self.begin > 0 {
+            // Once for what was read at once, however many frames it was.
+            self.bytes.copy_within(self.begin..self.filled, 0);
+            self.filled -= self.begin;
+            self.begin = 0;
+        }
         if self.filled == 0 && self.bytes.len() > KEPT {
             self.bytes = Vec::new();
         }
         if self.filled == self.bytes.len() {
-            let more = self.bytes.len().max(CHUNK);
-            self.bytes.resize(self.filled + more, 0);
+            // Twice as many as have arrived, and no more than are announced.
+            let twice = self.filled + self.filled.max(CHUNK);
+            let len = self.announced().map_or(twice, |whole| whole.min(twice));
+            self.bytes.resize(len.max(self.filled + 1), 0);
         }
         loop {
             return match from.read(&mut self.bytes[self.filled..]) {
@@ -300,6 +305,14 @@ impl Inbox {
                 Err(error) => Err(error),
             };
         }
+    }
+
+    /// How long the first frame is to be, if that has arrived: one that goes on beyond what
+    /// there is room for, and so no more than `most`.
+    fn announced(&self) -> Option<usize> {
+        let (len, _) = self.bytes[self.begin..self.filled].split_first_chunk()?;
+        let whole = HEADER.saturating_add(u32::from_le_bytes(*len) as usize);
+        (whole > self.filled - self.begin).then_some(whole)
     }
 
     /// Whether anything has arrived that was not given out.
@@ -410,6 +423,21 @@ mod tests {
         inbox.fill(&frame[..]).unwrap();
         assert_eq!(inbox.take(), Ok(None));
         assert!(inbox.bytes.capacity() <= 2 * CHUNK);
+    }
+
+    #[test]
+    fn a_large_frame_takes_no_more_memory_than_it_needs() {
+        let payload = vec![7; 5 * CHUNK + 9];
+        let frame = small(Kind::Posted, 3, &payload);
+        for size in [100, CHUNK / 3, usize::MAX] {
+            let mut inbox = Inbox::new(MOST);
+            let mut reader = Drops(&frame, size);
+            while inbox.next().unwrap().is_none() {
+                assert_eq!(inbox.fill(&mut reader).unwrap(), Filled::Some);
+                assert!(inbox.bytes.len() <= CHUNK.max(2 * inbox.filled));
+            }
+            assert_eq!(inbox.bytes.len(), frame.len());
+        }
     }
 
     #[test]

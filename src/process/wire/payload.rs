@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
@@ -62,10 +62,11 @@ impl Memory {
         self.file.as_ref()
     }
 
-    /// The longest payload that is in a frame.
+    /// The longest payload that is in a frame. What is said of a panic or a refusal goes into
+    /// one however short arguments and results are to be.
     pub(crate) fn most_in_frame(&self, max_payload: u64) -> usize {
         let most = usize::try_from(max_payload).unwrap_or(usize::MAX);
-        let most = most.min(u32::MAX as usize - frame::HEADER);
+        let most = most.clamp(SMALL, u32::MAX as usize - frame::HEADER);
         match self.file {
             // A bit more: what precedes an argument.
             Some(_) => most.min(SMALL) + 64,
@@ -84,7 +85,11 @@ impl Memory {
         let written = descriptor::nowhere(|| postcard::serialize_with_flavor(value, &mut sink));
         match written {
             Ok(()) => Ok(sink.written()),
-            Err(error) => Err(sink.error.unwrap_or(error)),
+            Err(error) => {
+                let error = sink.error.unwrap_or(error);
+                self.shed();
+                Err(error)
+            }
         }
     }
 
@@ -103,8 +108,9 @@ impl Memory {
         let Some(file) = &self.file else {
             return Err("there is no shared memory".into());
         };
-        // So much is there, whoever says how much it is to be.
-        let there = file.metadata().map_err(|error| error.to_string())?.len();
+        // So much is there, whoever says how much it is to be, and was written: what was not
+        // costs the writer nothing.
+        let there = size(file).map_err(|error| error.to_string())?;
         if there < len {
             return Err(format!("of its {len} bytes {there} are there"));
         }
@@ -121,6 +127,12 @@ impl Memory {
         }))
     }
 
+    /// How much there is in it, in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        let size = self.file.as_ref().map(size);
+        size.and_then(Result::ok).unwrap_or(0)
+    }
+
     /// A large job is over, both ways: what is large beyond measure goes back to the
     /// system.
     pub(crate) fn shed(&self) {
@@ -131,6 +143,12 @@ impl Memory {
             let _ = file.set_len(KEPT as u64);
         }
     }
+}
+
+/// How many bytes of a file have a place in memory, and are not beyond its end.
+fn size(file: &File) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    Ok(metadata.len().min(metadata.blocks() * 512))
 }
 
 /// The same, for what was read from the memory.

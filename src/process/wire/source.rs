@@ -159,7 +159,8 @@ impl<'a> InMemory<'a> {
 
     /// Takes so many bytes, most of which were not read, past the room for them.
     fn take_piece(&mut self, count: usize) -> io::Result<Vec<u8>> {
-        let mut piece = Vec::with_capacity(count);
+        let mut piece = Vec::new();
+        piece.try_reserve_exact(count)?;
         piece.extend_from_slice(&self.room[..self.read]);
         let mut file = self.file;
         file.seek(SeekFrom::Start(self.at))?;

@@ -32,9 +32,6 @@ use crate::util::{catch, discard};
 /// Messages are written down until so many bytes wait for the socket.
 const BATCH: usize = 64 * 1024;
 
-/// A buffer beyond this is given back, in bytes.
-const KEPT: usize = 1024 * 1024;
-
 /// So often in a row one thing is done before the others are looked at.
 const IN_A_ROW: usize = 64;
 
@@ -374,11 +371,11 @@ where
                         self.is_done = true;
                         self.mailbox.close();
                         self.mail.discard_all();
-                        self.out.clear(KEPT);
+                        self.out.clear(frame::KEPT);
                     }
                 }
             }
-            self.out.clear(KEPT);
+            self.out.clear(frame::KEPT);
             self.write_down()?;
             if self.out.is_sent() {
                 return Ok(false);

@@ -23,9 +23,6 @@ use crate::process::wire::payload;
 use crate::sync::{Arc, Mutex};
 use crate::util::{catch, discard, payload_message};
 
-/// Buffers beyond this are not kept for the next message, in bytes.
-const KEPT: usize = 1024 * 1024;
-
 /// A child's way to its parent.
 pub(crate) struct Line {
     pub(crate) reader: Reader,
@@ -75,7 +72,7 @@ impl<In: Send + 'static, Out: Serialize + Send + 'static> ProcessParent<In, Out>
             Err(error) => panic!("a message to the parent could not be written: {error}"),
         };
         let sent = self.way.send(&bytes, &along);
-        if bytes.capacity() <= KEPT {
+        if bytes.capacity() <= frame::KEPT {
             *self.way.spare.lock() = bytes;
         }
         sent.map_err(|_| PostError::closed(message))
