@@ -106,12 +106,15 @@ fn answer(worker: &ClusterWorker, stream: &TcpStream) {
     let _ = writeln!(&*stream, "{} {}", worker.id(), std::process::id());
 }
 
+/// A machine that stalls does not make it kill any.
 fn builder(workers: usize) -> ClusterBuilder {
     Cluster::builder()
         .workers(workers)
         .test_child("worker")
         .env("RUST_BACKTRACE", "0")
         .min_uptime(Duration::ZERO)
+        .start_timeout(Duration::from_secs(120))
+        .grace(Duration::from_secs(120))
 }
 
 fn cluster(workers: usize, scheduling: Scheduling) -> Cluster {
@@ -136,6 +139,10 @@ fn until_listening(cluster: &Cluster, count: usize) {
 fn ask(address: SocketAddr, what: &str) -> io::Result<(u64, u32)> {
     let mut stream = TcpStream::connect(address)?;
     writeln!(stream, "{what}")?;
+    read_answer(stream)
+}
+
+fn read_answer(stream: TcpStream) -> io::Result<(u64, u32)> {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;
     let numbers = line.trim().split_once(' ');
@@ -469,15 +476,17 @@ fn a_stop_drains_and_what_takes_too_long_is_killed() {
         for scheduling in BOTH {
             let cluster = cluster(2, scheduling);
             let address = cluster.local_addr();
-            let slow = thread::spawn(move || ask(address, "slow 300"));
-            let other = thread::spawn(move || ask(address, "slow 301"));
-            // Both ends of both; or it went by unseen.
-            let has_one_ended = || slow.is_finished() || other.is_finished();
-            until(|| established(address) >= 4 || has_one_ended());
+            let mut streams = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+            // Both ends of both.
+            until(|| established(address) >= 4);
+            for stream in &mut streams {
+                writeln!(stream, "slow 300").unwrap();
+            }
             cluster.stop(Duration::from_secs(60)).unwrap();
             cluster.run().unwrap();
-            slow.join().unwrap().unwrap();
-            other.join().unwrap().unwrap();
+            for stream in streams {
+                read_answer(stream).unwrap();
+            }
             assert!(ask(address, "who").is_err(), "the port is closed");
         }
         let cluster = cluster(1, Scheduling::RoundRobin);

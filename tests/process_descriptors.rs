@@ -13,6 +13,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
 
 use common::forks::{alone, leaving_no_thread};
+use common::limits::drop_capabilities;
 use common::tasks::{children_here, descriptors_here};
 use common::{Scratch, is_child_of, run_child, scratch, until, watched};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -619,17 +620,6 @@ fn too_many_on_their_way() {
         };
         assert_eq!(texts, [n.to_string()]);
     }
-}
-
-/// Of this thread, and those that it starts.
-#[allow(unsafe_code)]
-fn drop_capabilities() {
-    // The third version of the call, and this thread; none of three sets of 64.
-    let head = [0x2008_0522_u32, 0];
-    let none = [0_u32; 6];
-    // SAFETY: both are there to be read, and as large as that version has them.
-    let set = unsafe { libc::syscall(libc::SYS_capset, head.as_ptr(), none.as_ptr()) };
-    assert_eq!(set, 0);
 }
 
 #[test]

@@ -247,6 +247,7 @@ fn a_process_worker_that_cannot_be_started_says_what_there_is_none_of() {
 fn echo() -> Result<(), String> {
     let worker = ProcessWorker::<u64, u64>::builder(&echoing(), "echo")
         .test_child("echoing_child")
+        .start_timeout(Duration::from_secs(120))
         .output(windlass::process::Output::Collect(10_000))
         .start()
         .map_err(|error| error.to_string())?;
@@ -437,7 +438,7 @@ impl Engine {
         let (sleeps, ran) = (sleeps - before[0], ran - before[1]);
         let time = begin.elapsed().as_millis() as u64;
         assert!(sleeps <= 40 + time / 5, "{sleeps} times in {time} ms");
-        assert!(ran <= 30 + time / 4, "{ran} ms of {time}");
+        assert!(ran <= 30 + time * 3 / 4, "{ran} ms of {time}");
         result
     }
 }
@@ -452,7 +453,8 @@ fn connections_wait_while_the_primary_has_no_descriptors() {
     const NAME: &str = "connections_wait_while_the_primary_has_no_descriptors";
     watched(|| {
         alone(NAME, || {
-            let pause = Duration::from_millis(400);
+            // So much time there is to take all descriptors after the end of a worker.
+            let pause = Duration::from_secs(5);
             let cluster = clusters::builder(1)
                 .backoff(pause, pause)
                 .min_uptime(Duration::from_secs(3600))

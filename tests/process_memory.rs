@@ -442,3 +442,15 @@ fn one_that_is_disconnected_amid_its_exchange_leaves_its_place_empty() {
         assert_eq!(ask(cluster.local_addr()).unwrap(), 2);
     });
 }
+
+#[test]
+fn one_that_is_disconnected_before_it_replaces_another_leaves_the_place_to_that() {
+    watched(|| {
+        let cluster = amid_an_exchange();
+        cluster.disconnect(3).unwrap();
+        gone(&cluster, 3);
+        assert_eq!(listening(&cluster), [1, 2]);
+        cluster.kill(1, 9).unwrap();
+        assert_eq!(fork(&cluster), 4);
+    });
+}

@@ -7,8 +7,8 @@ use rustix::process::Signal as Known;
 use crate::error::signal_name;
 
 /// A signal, for [`ProcessWorker::kill`](super::ProcessWorker::kill) and
-/// [`Cluster::kill`](super::Cluster::kill): one of these, or any number, as `libc` has
-/// them.
+/// [`Cluster::kill`](super::Cluster::kill): one of these, or the number of any named signal,
+/// as `libc` has them. (Real-time signals have none, and are refused.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signal(i32);
 

@@ -22,7 +22,8 @@ pub(crate) fn role() -> String {
     std::env::var(ROLE).unwrap_or_default()
 }
 
-/// A cluster of so many, with a test program's workers, who are started again at once.
+/// A cluster of so many, with a test program's workers, who are started again at once. A
+/// machine that stalls does not make it kill any.
 pub(crate) fn builder(workers: usize) -> ClusterBuilder {
     let millis = Duration::from_millis;
     Cluster::builder()
@@ -31,6 +32,8 @@ pub(crate) fn builder(workers: usize) -> ClusterBuilder {
         .env("RUST_BACKTRACE", "0")
         .min_uptime(Duration::ZERO)
         .backoff(millis(1), millis(20))
+        .start_timeout(Duration::from_secs(120))
+        .grace(Duration::from_secs(120))
 }
 
 /// Answers one line on each connection by the worker's number, and ends when all are

@@ -39,7 +39,7 @@ impl Acceptor {
             // A wait that was interrupted is looked at like any other.
             let _ = poll(&mut fds, None);
             let is_over = worker.is_disconnected();
-            if is_over && !worker.is_last() || !are_wanted() {
+            if is_over && !worker.may_take_late() || !are_wanted() {
                 return None;
             }
             match listener.accept() {
@@ -69,5 +69,27 @@ impl Acceptor {
         if self.last.take().is_some_and(|last| last.elapsed() < SOON) {
             thread::sleep(Duration::from_nanos(1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_a_stop_no_more_are_taken_than_is_said() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _clients = [(); 5].map(|()| TcpStream::connect(address).unwrap());
+        let take = |late| {
+            let worker = Inner::at_a_stop(late);
+            let mut acceptor = Acceptor::default();
+            let next = || acceptor.next(&worker, &listener, || true);
+            std::iter::from_fn(next).count()
+        };
+        assert_eq!(take(3), 3);
+        // Fewer are there.
+        assert_eq!(take(3), 2);
     }
 }

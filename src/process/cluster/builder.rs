@@ -153,8 +153,9 @@ impl ClusterBuilder {
     }
 
     /// After so many quick deaths in a row, and if no other worker is listening, the
-    /// cluster [fails](super::ClusterEvent::Failed). A restart that the system refuses
-    /// counts as one. Default: 5.
+    /// cluster [fails](super::ClusterEvent::Failed): at once, or if those that are still
+    /// starting come to nothing either, before which no more are started. A restart that
+    /// the system refuses counts as one. Default: 5.
     pub fn max_quick_deaths(mut self, deaths: u32) -> Self {
         self.settings.max_quick_deaths = deaths.max(1);
         self

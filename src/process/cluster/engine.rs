@@ -20,7 +20,7 @@ use super::builder::{Scheduling, Settings};
 use super::event::{ClusterError, ClusterEvent};
 use super::handle::Events;
 use super::member::{Member, Said, Stage, along};
-use super::places::Places;
+use super::places::{Places, later};
 use super::remote::{Command, Shared, WorkerStatus};
 use crate::port::{Port, channel};
 use crate::process::wire::frame::{self, Kind};
@@ -34,6 +34,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// So many connections are accepted before the workers are listened to again.
 const BATCH: usize = 64;
+
+/// At a stop, so many connections that have come to the port are still taken: as many as
+/// wait there on Linux, if nobody says otherwise. Under a load that does not end, all would
+/// be without an end.
+pub(super) const LAST: u32 = 4096;
 
 /// A worker is read from so many times before it is the others' turn.
 const READS: usize = 16;
@@ -149,7 +154,7 @@ impl Engine {
 
     /// Has a worker go.
     pub(super) fn dismiss(&mut self, id: u64) {
-        let until = Instant::now() + self.settings.grace;
+        let until = later(Instant::now(), self.settings.grace);
         if let Some(member) = self.member(id) {
             member.leave(until, false);
         }
@@ -162,14 +167,14 @@ impl Engine {
                 reason: reason.clone(),
             });
             self.failure = Some(reason);
-            self.stop(Instant::now() + self.settings.grace);
+            self.stop(later(Instant::now(), self.settings.grace));
         }
     }
 
     fn stop(&mut self, until: Instant) {
         if self.stopping.is_none() {
             // What has come to this port by now is still served.
-            self.sweep();
+            self.sweep(until);
             self.listener = None;
         }
         let until = self.stopping.map_or(until, |before| before.min(until));
@@ -203,14 +208,7 @@ impl Engine {
                         member.signal(signal);
                     }
                 }
-                Command::Disconnect(id) => {
-                    if let Some(member) = self.member(id) {
-                        let place = member.place;
-                        self.places.give_up(place);
-                        self.dismiss(id);
-                        self.take_successor_back(id);
-                    }
-                }
+                Command::Disconnect(id) => self.disconnect(id),
                 Command::Restart => self.plan_restart(),
                 Command::Stop(until) => self.stop(until),
             }
@@ -251,7 +249,7 @@ impl Engine {
         if is_closed {
             self.tell(ClusterEvent::Disconnect { id });
             // It has nothing more to do with the cluster, and may take so long to end.
-            let until = Instant::now() + self.settings.grace;
+            let until = later(Instant::now(), self.settings.grace);
             let member = &mut self.members[index];
             member.leaving = member.leaving.or(Some(until));
         }
@@ -289,11 +287,7 @@ impl Engine {
             signal: status.and_then(|status| status.signal()),
             was_told,
         });
-        let untaken = member.untaken.drain(..);
-        // Its frame was sent or thrown away, and so this is the only one.
-        member.outbox.clear();
-        self.returned
-            .extend(untaken.filter_map(|(_, stream)| Arc::into_inner(stream)));
+        self.returned.extend(member.give_back());
         if self.stopping.is_none() {
             self.has_died(&member, status);
         }
@@ -309,7 +303,7 @@ impl Engine {
             if member.leaving.is_some_and(|until| now >= until) {
                 member.kill();
             }
-            let is_late = member.is_starting() && now >= member.started + limit;
+            let is_late = member.is_starting() && now >= later(member.started, limit);
             if is_late && member.fault.is_none() {
                 let where_to = match member.stage {
                     Stage::Started => "`Cluster::worker()`",
@@ -364,14 +358,21 @@ impl Engine {
     }
 
     /// At the end: what has come is given out, whether there is room or not.
-    fn sweep(&mut self) {
+    fn sweep(&mut self, until: Instant) {
         self.accept_after = None;
         let mut next = 0;
+        let mut left = LAST;
         let serving: Vec<usize> = (0..self.members.len())
             .filter(|&index| self.members[index].is_listening())
             .collect();
         while !serving.is_empty() && self.settings.scheduling == Scheduling::RoundRobin {
             let returned = self.returned.pop_front();
+            if returned.is_none() {
+                if left == 0 || Instant::now() >= until {
+                    return;
+                }
+                left -= 1;
+            }
             let Some(stream) = returned.or_else(|| self.accept()) else {
                 return;
             };
@@ -390,7 +391,12 @@ impl Engine {
     fn accept(&mut self) -> Option<TcpStream> {
         loop {
             match self.listener.as_ref()?.accept() {
-                Ok((stream, _)) => return Some(stream),
+                Ok((stream, _)) => {
+                    // Elsewhere it takes after its listener, and its worker would.
+                    #[cfg(not(target_os = "linux"))]
+                    let _ = stream.set_nonblocking(false);
+                    return Some(stream);
+                }
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => return None,
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
@@ -417,7 +423,7 @@ impl Engine {
     /// Waits until something happens or is due.
     fn wait(&mut self) {
         let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
-        let mut due = self.places.next_due();
+        let mut due = self.next_due();
         let mut earlier = |at: Instant| due = Some(due.map_or(at, |due| due.min(at)));
         let has_room = self.members.iter().any(Member::has_room);
         if self.is_accepting()
@@ -430,7 +436,8 @@ impl Engine {
         let begin = fds.len();
         for member in &self.members {
             if !member.is_closed {
-                let events = match member.outbox.is_empty() {
+                let has_none = member.outbox.is_empty() || member.held_up_until.is_some();
+                let events = match has_none {
                     true => PollFlags::IN,
                     false => PollFlags::IN | PollFlags::OUT,
                 };
@@ -440,10 +447,13 @@ impl Engine {
                 Some(end) => fds.push(PollFd::new(end, PollFlags::IN)),
                 None => earlier(Instant::now() + LOOK),
             }
-            member.leaving.into_iter().for_each(&mut earlier);
+            if !member.is_killed {
+                member.leaving.into_iter().for_each(&mut earlier);
+            }
+            member.held_up_until.into_iter().for_each(&mut earlier);
             member.full_until.into_iter().for_each(&mut earlier);
             if member.is_starting() {
-                earlier(member.started + self.settings.start_timeout);
+                earlier(later(member.started, self.settings.start_timeout));
             }
         }
         let limit = due.and_then(|at| {

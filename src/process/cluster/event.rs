@@ -13,8 +13,9 @@ use crate::util::limits::MAX_THREADS;
 /// What happens to a cluster's workers, in Node's words. Workers are told apart by their
 /// ids, which count up from 1 and are not given twice.
 ///
-/// For each worker: `Fork`, `Online`, `Listening`, any number of `Message`s, `Disconnect`,
-/// `Exit`, in this order, as far as it comes. `Oversize` comes somewhere among the messages.
+/// For each worker: `Fork`, `Online`, `Listening`, `Disconnect`, `Exit`, in this order, as
+/// far as it comes; and any number of `Message`s, from `Online` to `Disconnect`. `Oversize`
+/// comes among the messages, once it is `Listening`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterEvent {
@@ -93,8 +94,8 @@ pub enum ClusterEvent {
         /// Why it was given up, if it was: the workers that had not had their turn go on.
         error: Option<String>,
     },
-    /// No worker is left that serves, and starting more of them was given up. The cluster
-    /// stops; [`run`](super::Cluster::run) gives the same as an error.
+    /// No worker is left that serves or is about to, and starting more of them was given
+    /// up. The cluster stops; [`run`](super::Cluster::run) gives the same as an error.
     Failed {
         /// What became of the last one.
         reason: String,
@@ -188,7 +189,7 @@ pub enum ClusterError {
     /// There is no worker of that id any more.
     #[error("there is no worker {0}")]
     NoWorker(u64),
-    /// A number that is no signal's.
+    /// A number that is no signal's, or a real-time signal's.
     #[error("there is no signal {0}")]
     NoSignal(i32),
     /// The cluster has ended, or this process is a fork of its primary.

@@ -145,7 +145,10 @@ impl Cluster {
         self.remote.broadcast(message)
     }
 
-    /// Has one worker drain and end; no other takes its place.
+    /// Has one worker drain and end; no other takes its place. If it was about to be
+    /// exchanged, the new one goes too, and the [`rolling_restart`](Self::rolling_restart)
+    /// that it was for is over. One that was told to go before is on its way out already,
+    /// and nothing changes.
     ///
     /// # Errors
     /// If there is no such worker any more.
@@ -177,8 +180,10 @@ impl Cluster {
     /// Has all workers drain and end, and does not wait for it; those that are there after
     /// `limit` are killed. A later call may shorten the time, not lengthen it.
     ///
-    /// The port is closed at once. With [`Scheduling::Shared`](super::Scheduling::Shared) it
-    /// is so when the last worker is gone, and connections that come in between are reset.
+    /// Connections that have come to the port are still served, up to 4096 (each worker's
+    /// with [`Scheduling::Shared`](super::Scheduling::Shared)), and it is closed at once. When
+    /// it is shared, it is so when the last worker is gone, and connections that come in
+    /// between are reset.
     ///
     /// # Errors
     /// If the cluster has ended.

@@ -11,6 +11,13 @@ use crate::sync::Arc;
 /// The longest message, in bytes.
 pub(super) const MAX_MESSAGE: usize = 64 << 20;
 
+/// Whether the other end is gone, or this one is closed.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+
+    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
+}
+
 /// A descriptor on its way, which its sender may keep as well.
 pub(super) type Along = Arc<dyn AsFd + Send + Sync>;
 

@@ -2,19 +2,23 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{self, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal as Known, kill_process};
+
 use super::builder::Settings;
 use super::event::ClusterMessage;
-use super::link::{Along, MAX_MESSAGE, Outbox};
+use super::link::{self, Along, MAX_MESSAGE, Outbox};
 use super::worker::MARK;
 use crate::process::resident::Resident;
 use crate::process::serve::mark_of;
 use crate::process::signal::Signal;
+use crate::process::wire::descriptors;
 use crate::process::wire::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
 use crate::sync::Arc;
 use crate::sys::fork::Generation;
@@ -56,6 +60,8 @@ pub(super) struct Member {
     pub(super) was_told: bool,
     /// Its end of the socket is closed.
     pub(super) is_closed: bool,
+    /// It was killed from here, and is about to be gone.
+    pub(super) is_killed: bool,
     /// Why it was killed, if it was from here and was not told to go.
     pub(super) fault: Option<String>,
     pub(super) socket: UnixStream,
@@ -67,17 +73,19 @@ pub(super) struct Member {
     pub(super) may_have_ended: bool,
     /// It had no descriptor left, and is given no connection until then.
     pub(super) full_until: Option<Instant>,
+    /// The system has no room for what is to be sent to it, which is tried again then.
+    pub(super) held_up_until: Option<Instant>,
     /// Where its size is read, if it has a limit.
     resident: Option<Resident>,
     /// It was looked at, and had no more than its limit.
     pub(super) was_small: bool,
     inbox: Inbox,
     /// The connections that it was given and has not taken.
-    pub(super) untaken: VecDeque<(u64, Arc<TcpStream>)>,
+    untaken: VecDeque<(u64, Arc<TcpStream>)>,
     pub(super) started: Instant,
     process: process::Child,
-    /// Its number may be another process's by now.
-    is_unknown: bool,
+    /// It has ended, as far as that can be known: its number may be another process's by now.
+    is_gone: bool,
     made_in: Generation,
 }
 
@@ -118,6 +126,7 @@ impl Member {
             leaving: None,
             was_told: false,
             is_closed: false,
+            is_killed: false,
             fault: None,
             socket,
             outbox,
@@ -125,13 +134,14 @@ impl Member {
             may_have_spoken: false,
             may_have_ended: false,
             full_until: None,
+            held_up_until: None,
             resident: None,
             was_small: false,
             inbox: Inbox::new(MAX_MESSAGE),
             untaken: VecDeque::new(),
             started: Instant::now(),
             process,
-            is_unknown: false,
+            is_gone: false,
             made_in: Generation::current(),
         };
         // From here on the process is looked after.
@@ -151,12 +161,14 @@ impl Member {
     }
 
     pub(super) fn is_listening(&self) -> bool {
-        matches!(self.stage, Stage::Listening(_)) && self.leaving.is_none() && !self.is_closed
+        let may_go_on = self.leaving.is_none() && !self.is_closed && !self.is_killed;
+        matches!(self.stage, Stage::Listening(_)) && may_go_on
     }
 
     /// Whether it is still on its way to taking connections.
     pub(super) fn is_starting(&self) -> bool {
-        !matches!(self.stage, Stage::Listening(_)) && self.leaving.is_none()
+        let may_go_on = self.leaving.is_none() && !self.is_killed;
+        !matches!(self.stage, Stage::Listening(_)) && may_go_on
     }
 
     /// Whether it may be given a connection.
@@ -179,9 +191,20 @@ impl Member {
 
     /// Sends what there is room for.
     pub(super) fn send(&mut self) {
-        if self.outbox.send(&self.socket).is_err() {
-            // It is gone, which reading finds.
-            self.outbox.clear();
+        self.held_up_until = None;
+        let Err(error) = self.outbox.send(&self.socket) else {
+            return;
+        };
+        if descriptors::is_momentary(&error) {
+            self.held_up_until = Some(Instant::now() + descriptors::LATER);
+            return;
+        }
+        self.outbox.clear();
+        // That it is gone is found by reading.
+        if !link::is_gone(&error) {
+            let what = || format!("it could not be told what it has to know: {error}");
+            self.fault.get_or_insert_with(what);
+            self.kill();
         }
     }
 
@@ -203,7 +226,8 @@ impl Member {
             if self.is_closed {
                 return;
             }
-            match self.inbox.fill(&self.socket) {
+            let filled = self.inbox.fill(&self.socket);
+            match filled {
                 Ok(Filled::Some) => {}
                 Ok(Filled::Nothing) => return,
                 Ok(Filled::End) | Err(_) => self.is_closed = true,
@@ -211,6 +235,9 @@ impl Member {
             if let Err(nonsense) = self.understand(said) {
                 said.push(Said::Nonsense(nonsense));
                 self.is_closed = true;
+            } else if matches!(filled, Ok(Filled::End)) && self.inbox.is_empty() {
+                // It has said all that it had to say, and takes no more.
+                said.extend(self.give_back().into_iter().map(Said::Refused));
             }
         }
     }
@@ -260,30 +287,56 @@ impl Member {
         stream.ok_or_else(|| format!("it said that it has a connection {number}"))
     }
 
+    /// The connections that it was given and has not taken, for others.
+    pub(super) fn give_back(&mut self) -> Vec<TcpStream> {
+        // Frames that are still here have theirs as well.
+        self.outbox.clear();
+        let untaken = self.untaken.drain(..);
+        untaken
+            .filter_map(|(_, stream)| Arc::into_inner(stream))
+            .collect()
+    }
+
     /// How it has ended, if it has, and if that can be known: where `SIGCHLD` is ignored, or
     /// the program waits for all its children, somebody else was told.
     pub(super) fn has_ended(&mut self) -> Option<Option<ExitStatus>> {
-        match self.process.try_wait() {
+        let ended = match self.process.try_wait() {
             Ok(status) => status.map(Some),
-            Err(_) => {
-                self.is_unknown = true;
-                Some(None)
-            }
-        }
+            Err(_) => Some(None),
+        };
+        self.is_gone = ended.is_some();
+        ended
     }
 
     pub(super) fn kill(&mut self) {
-        let _ = self.process.kill();
+        if std::mem::replace(&mut self.is_killed, true) {
+            return;
+        }
+        if self.send_signal(Known::KILL) == Err(Errno::PERM) {
+            // It has become another user's. Without its way to here it ends by itself.
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
     }
 
     /// Sends a signal.
     pub(super) fn signal(&self, signal: Signal) {
-        use rustix::process::{Pid, kill_process};
-
-        // It has not been waited for, so that the number is still its own.
         if let Some(signal) = signal.known() {
-            let _ = kill_process(Pid::from_child(&self.process), signal);
+            // If it is gone, it needs none.
+            let _ = self.send_signal(signal);
         }
+    }
+
+    fn send_signal(&self, signal: Known) -> rustix::io::Result<()> {
+        // Where `SIGCHLD` is ignored its number may be another process's, and nobody knows.
+        #[cfg(all(target_os = "linux", not(windlass_portable)))]
+        if let Some(end) = &self.end {
+            return rustix::process::pidfd_send_signal(end, signal);
+        }
+        if self.is_gone {
+            return Ok(());
+        }
+        // It has not been waited for, so that the number is still its own.
+        kill_process(Pid::from_child(&self.process), signal)
     }
 
     /// Whether it has listened for so long, until now.
@@ -295,7 +348,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         // In a fork it is another process's child.
-        if !self.made_in.is_past() && !self.is_unknown {
+        if !self.made_in.is_past() && !self.is_gone {
             self.kill();
             let _ = self.process.wait();
         }
@@ -304,7 +357,7 @@ impl Drop for Member {
 
 #[cfg(all(target_os = "linux", not(windlass_portable)))]
 fn watch_end(process: &process::Child) -> Option<OwnedFd> {
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    use rustix::process::{PidfdFlags, pidfd_open};
 
     pidfd_open(Pid::from_child(process), PidfdFlags::empty()).ok()
 }

@@ -11,6 +11,14 @@ use super::event::ClusterEvent;
 use super::member::Member;
 use super::sizes::LOOK;
 
+/// What is too far away to be a point in time is as good as a year.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// So much later.
+pub(super) fn later(than: Instant, by: Duration) -> Instant {
+    than.checked_add(by).unwrap_or_else(|| than + YEAR)
+}
+
 /// One of the `workers(n)`.
 #[derive(Clone, Default)]
 struct Place {
@@ -26,16 +34,21 @@ struct Place {
 }
 
 impl Place {
+    /// The next restart waits for longer.
+    fn back_off(&mut self, backoff: [Duration; 2]) {
+        self.delay = longer(self.delay, backoff);
+    }
+
     /// An exchange for size has come to nothing, or is about to bring one that is as large.
     fn unsettle(&mut self, backoff: [Duration; 2]) {
         self.unsettled_for = longer(self.unsettled_for, backoff);
-        self.unsettled_until = Some(Instant::now() + self.unsettled_for);
+        self.unsettled_until = Some(later(Instant::now(), self.unsettled_for));
     }
 }
 
-/// The wait after one that was in vain.
+/// The wait after one that was in vain: twice as long.
 fn longer(wait: Duration, [first, longest]: [Duration; 2]) -> Duration {
-    (wait * 2).clamp(first, longest)
+    wait.saturating_mul(2).clamp(first, longest)
 }
 
 /// One worker goes, and another comes.
@@ -69,22 +82,18 @@ impl Places {
             to_restart: VecDeque::new(),
             too_large: VecDeque::new(),
             exchange: None,
-            next_look: is_limited.then(|| Instant::now() + LOOK),
+            next_look: is_limited.then(|| later(Instant::now(), LOOK)),
         }
     }
 
     pub(super) fn give_up(&mut self, place: usize) {
-        self.places[place].is_given_up = true;
+        let place = &mut self.places[place];
+        place.is_given_up = true;
+        place.start_at = None;
     }
 
     pub(super) fn are_given_up(&self) -> bool {
         self.places.iter().all(|place| place.is_given_up)
-    }
-
-    /// When the next restart or look is due.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        let starts = self.places.iter().filter_map(|place| place.start_at);
-        starts.chain(self.next_look).min()
     }
 
     /// Whether sizes are to be looked at now; the next time is later then.
@@ -92,7 +101,7 @@ impl Places {
         let now = Instant::now();
         let is_due = self.next_look.is_some_and(|at| at <= now);
         if is_due {
-            self.next_look = Some(now + LOOK);
+            self.next_look = Some(later(now, LOOK));
         }
         is_due
     }
@@ -147,6 +156,53 @@ impl Places {
 }
 
 impl Engine {
+    /// When the next restart or look is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let starts = self.places.places.iter().filter_map(|place| place.start_at);
+        let start = starts.min().filter(|_| !self.is_on_trial());
+        start.into_iter().chain(self.places.next_look).min()
+    }
+
+    /// Whether one that is still starting is the last hope: no more are started until it is
+    /// known what becomes of it.
+    fn is_on_trial(&self) -> bool {
+        self.are_too_many_dead() && self.members.iter().any(Member::is_starting)
+    }
+
+    /// Whether so many have died quickly that, with nobody else to come, it is the end.
+    fn are_too_many_dead(&self) -> bool {
+        let too_many = self.places.quick_deaths >= self.settings.max_quick_deaths;
+        too_many && !self.members.iter().any(Member::is_listening)
+    }
+
+    /// Has a worker go for good, and who is about to take its place, too; not one that was
+    /// told to go before, whose place may be another's by now.
+    pub(super) fn disconnect(&mut self, id: u64) {
+        let Some(place) = self.member(id).filter(|it| !it.was_told).map(|it| it.place) else {
+            return;
+        };
+        self.dismiss(id);
+        if let Some(Exchange {
+            old,
+            new,
+            is_for_size,
+        }) = self.places.exchange
+            && old == id
+            // One that listens has the place: the old one has closed its way by itself.
+            && self.member(new).is_some_and(|new| !new.is_listening())
+        {
+            self.dismiss(new);
+            self.places.exchange = None;
+            if !is_for_size {
+                self.give_up_restart(format!("worker {id} was disconnected"));
+            }
+        }
+        // If it was the new one of an exchange, the old one stays in it.
+        if !self.is_occupied(place) {
+            self.places.give_up(place);
+        }
+    }
+
     /// A worker is gone that nobody had told to stop with the whole cluster.
     pub(super) fn has_died(&mut self, member: &Member, status: Option<ExitStatus>) {
         let is_new = |exchange: &mut Exchange| exchange.new == member.id;
@@ -160,17 +216,18 @@ impl Engine {
             Some(_) => self.give_up_restart(why.clone()),
             None => {}
         }
-        if member.was_told {
-            return;
-        }
         let settings = &self.settings;
         let has_served = member.has_served(settings.min_uptime);
         let place = &mut self.places.places[member.place];
         if has_served {
             place.delay = Duration::ZERO;
             self.places.quick_deaths = 0;
-        } else {
-            place.delay = longer(place.delay, settings.backoff);
+        }
+        if member.was_told {
+            return;
+        }
+        if !has_served {
+            place.back_off(settings.backoff);
             self.places.quick_deaths += 1;
         }
         self.start_later(member.place, why);
@@ -181,13 +238,12 @@ impl Engine {
         if !self.settings.restart {
             self.places.give_up(place);
         }
-        let too_many = self.places.quick_deaths >= self.settings.max_quick_deaths;
-        if too_many && !self.members.iter().any(Member::is_listening) {
+        if self.are_too_many_dead() && !self.is_on_trial() {
             return self.fail(why);
         }
         let place = &mut self.places.places[place];
         if !place.is_given_up {
-            place.start_at = Some(Instant::now() + place.delay);
+            place.start_at = Some(later(Instant::now(), place.delay));
         }
     }
 
@@ -210,7 +266,7 @@ impl Engine {
     fn start_those_due(&mut self) {
         let now = Instant::now();
         for place in 0..self.places.places.len() {
-            if self.stopping.is_some() {
+            if self.stopping.is_some() || self.is_on_trial() {
                 return;
             }
             let start_at = &mut self.places.places[place].start_at;
@@ -226,8 +282,7 @@ impl Engine {
 
     /// Tells that there is no worker for a place; why.
     fn cannot_start(&mut self, place: usize, error: &io::Error) -> String {
-        let delay = &mut self.places.places[place].delay;
-        *delay = longer(*delay, self.settings.backoff);
+        self.places.places[place].back_off(self.settings.backoff);
         self.places.quick_deaths += 1;
         let reason = format!("it could not be started: {error}");
         self.tell(ClusterEvent::StartFailed {
@@ -316,20 +371,6 @@ impl Engine {
         }
     }
 
-    /// Nobody is to come to the place of this worker, not even who was to come because it is
-    /// too large. (Who restarts all and takes one out of it is told how that ends.)
-    pub(super) fn take_successor_back(&mut self, id: u64) {
-        let exchange = self.places.exchange.as_ref();
-        let its = exchange.filter(|it| it.is_for_size && it.old == id);
-        let Some(new) = its.map(|it| it.new) else {
-            return;
-        };
-        // If it listens, the place is its own already.
-        if self.member(new).is_some_and(|new| !new.is_listening()) {
-            self.dismiss(new);
-        }
-    }
-
     fn dismiss_once(&mut self, id: u64) {
         let is_leaving = self.member(id).is_some_and(|it| it.leaving.is_some());
         if !is_leaving {
@@ -385,5 +426,7 @@ mod tests {
         places.has_settled(0);
         assert!(places.plan_exchange(5, 0, false, backoff));
         assert_eq!(places.places[0].unsettled_for, backoff[0]);
+        (0..3).for_each(|_| places.places[0].unsettle([Duration::MAX; 2]));
+        assert!(!places.plan_exchange(6, 0, true, backoff), "for ever");
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::event::{ClusterError, ClusterMessage};
+use super::places::later;
 use crate::process::signal::Signal;
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use crate::sys::fork::Generation;
@@ -109,10 +110,7 @@ impl ClusterRemote {
     /// # Errors
     /// If the cluster has ended.
     pub fn stop(&self, limit: Duration) -> Result<(), ClusterError> {
-        let now = Instant::now();
-        // Too far away to be a point in time is as good as a year.
-        let far = now + Duration::from_secs(365 * 24 * 3600);
-        self.command(Command::Stop(now.checked_add(limit).unwrap_or(far)))
+        self.command(Command::Stop(later(Instant::now(), limit)))
     }
 
     pub(super) fn new(shared: Arc<Shared>, address: SocketAddr) -> Self {

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use serde::Serialize;
 
 use super::connections::{Connections, Incoming};
+use super::engine::LAST;
 use super::event::{ClusterError, ClusterMessage};
 use super::link::MAX_MESSAGE;
 use crate::main_loop::listener::sealed::Sealed;
@@ -18,7 +19,8 @@ use crate::port::{Lane, Port, RecvError, channel, receiving_methods};
 use crate::process::serve::{socket_on_stdin, watch};
 use crate::process::wire::descriptors::{Arrivals, Receiver};
 use crate::process::wire::frame::{self, Enlist, Filled, Inbox, Kind, VERSION};
-use crate::sync::{Arc, AtomicBool, Mutex, OnceLock, Ordering, thread};
+use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, OnceLock, Ordering, thread};
+use crate::sys::fork::Generation;
 
 /// Set for a worker, to what its socket on stdin is known by.
 pub(super) const MARK: &str = "WINDLASS_WORKER";
@@ -61,6 +63,10 @@ pub(super) struct Inner {
     pub(super) listener: Option<TcpListener>,
     /// Its other end is closed when there are to be no more connections.
     pub(super) stop: UnixStream,
+    /// So often may it be looked for a connection after the word to stop. Relaxed: a count.
+    late: AtomicU32,
+    /// The process that this is in.
+    made_in: Generation,
 }
 
 /// What the thread that reads has, too.
@@ -130,6 +136,8 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
             Some(TcpListener::from(listener.ok_or_else(lost)?))
         }
     };
+    // Before there are threads: a fork is told from here on.
+    let made_in = Generation::watched();
     watch(socket.try_clone()?, enlist.parent)?;
     let (stop, stops) = UnixStream::pair()?;
     let state = Arc::new(State {
@@ -162,6 +170,8 @@ fn begin(socket: UnixStream) -> io::Result<ClusterWorker> {
         turn: Mutex::default(),
         listener,
         stop,
+        late: AtomicU32::new(LAST),
+        made_in,
     })))
 }
 
@@ -320,9 +330,13 @@ impl Inner {
         self.state.is_disconnected.load(Ordering::Acquire)
     }
 
-    /// Whether it is because all workers are to go, if it is disconnected.
-    pub(super) fn is_last(&self) -> bool {
-        self.state.is_last.load(Ordering::Relaxed)
+    /// If it is disconnected: whether it is to serve what is left, because all workers are
+    /// to go, and may once more.
+    pub(super) fn may_take_late(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        let relaxed = Ordering::Relaxed;
+        let is_last = self.state.is_last.load(relaxed);
+        is_last && self.late.fetch_update(relaxed, relaxed, one_less).is_ok()
     }
 
     /// The program has it: it is not to go to another worker any more.
@@ -330,6 +344,33 @@ impl Inner {
         // If the primary is gone, nobody else will serve it either.
         let _ = self.state.send(&frame::small(Kind::Accepted, number, b""));
         stream
+    }
+}
+
+#[cfg(test)]
+impl Inner {
+    /// A worker whose primary has just said that all are to go, and that may take so many.
+    pub(super) fn at_a_stop(late: u32) -> Self {
+        let (socket, _) = UnixStream::pair().unwrap();
+        let (stop, _) = UnixStream::pair().unwrap();
+        Self {
+            id: 1,
+            address: ([127, 0, 0, 1], 0).into(),
+            state: Arc::new(State {
+                socket,
+                writing: Mutex::default(),
+                is_listening: AtomicBool::new(true),
+                is_disconnected: AtomicBool::new(true),
+                is_last: AtomicBool::new(true),
+            }),
+            messages: channel().0,
+            connections: channel().0,
+            turn: Mutex::default(),
+            listener: None,
+            stop,
+            late: AtomicU32::new(late),
+            made_in: Generation::current(),
+        }
     }
 }
 
@@ -349,8 +390,11 @@ impl MessageSource for ClusterWorker {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The thread that watches the primary keeps its own.
-        let _ = self.state.socket.shutdown(Shutdown::Write);
+        // In a fork it is the other process's. The thread that watches the primary keeps its
+        // own.
+        if !self.made_in.is_past() {
+            let _ = self.state.socket.shutdown(Shutdown::Write);
+        }
     }
 }
 
