@@ -4,8 +4,8 @@
 //!
 //! `cargo run --release --example async_await`
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::time::{interval, timeout};
@@ -38,7 +38,13 @@ async fn main() -> anyhow::Result<()> {
     });
     let so_far = || ticks.load(Ordering::Relaxed);
 
-    let first = pool.spawn(|| count_primes(2_000_000));
+    // However fast the machine is, it is not done before the request has timed out.
+    let (go, wait) = mpsc::channel::<()>();
+    let first = pool.spawn(move || {
+        let primes = count_primes(2_000_000);
+        let _ = wait.recv();
+        primes
+    });
 
     // Nobody wants this once the request has timed out, so dropping the handle
     // is to cancel the job instead of detaching it.
@@ -55,6 +61,7 @@ async fn main() -> anyhow::Result<()> {
         Err(_) => println!("the request timed out after {} ticks", so_far()),
     }
 
+    drop(go);
     let primes = first.await?;
     println!(
         "the job ahead of it found {primes} primes, {} ticks",

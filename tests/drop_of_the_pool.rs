@@ -266,7 +266,7 @@ fn the_pool_may_be_shut_down_or_dropped_in_its_own_stop_hook() {
         *owner.lock().unwrap() = Some(Arc::new(pool));
         occupied.release();
         for _ in 0..threads {
-            told.recv_timeout(Duration::from_secs(20))
+            told.recv_timeout(Duration::from_secs(120))
                 .expect("it hangs");
         }
     });

@@ -33,11 +33,11 @@ fn timers_come_before_the_inbox_and_the_inbox_before_immediates() {
 fn due_timers_run_by_deadline_whatever_the_order_of_their_creation() {
     let (log, write) = log();
     let main = MainLoop::new();
-    for (after, line) in [(3, "third"), (1, "first"), (2, "second")] {
+    for (after, line) in [(300, "third"), (100, "first"), (200, "second")] {
         let w = write.clone();
         main.set_timeout(Duration::from_millis(after), move |_, _| w(line));
     }
-    sleep(Duration::from_millis(4));
+    sleep(Duration::from_millis(320));
     assert_eq!(main.turn(), 3);
     assert_eq!(*log.borrow(), ["first", "second", "third"]);
 }

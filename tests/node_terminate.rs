@@ -112,6 +112,10 @@ fn a_worker_that_floods_can_be_terminated() {
             while !parent.is_terminating() {
                 let _ = parent.post(n);
                 n += 1;
+                // The loop may have to wait for a processor, and memory has an end.
+                if n % 10_000 == 0 {
+                    thread::sleep(Duration::from_millis(10));
+                }
             }
         });
         let worker = Rc::new(worker);

@@ -268,6 +268,7 @@ fn a_payload_whose_own_drop_panics_harms_no_thread() {
         let count = Arc::clone(&seen);
         let pool = Pool::builder()
             .num_threads(threads)
+            .max_substitutes(0)
             .on_panic(move |payload| {
                 count.fetch_add(1, Ordering::SeqCst);
                 drop(payload);

@@ -4,12 +4,10 @@ mod common;
 #[path = "common/counting.rs"]
 mod counting;
 
-use std::sync::atomic::Ordering;
 use std::thread;
 
 use common::{SIZES, watched};
-use counting::{ALLOCATIONS, TURN};
-use windlass::Pool;
+use counting::TURN;
 
 const CALLS: usize = 200;
 
@@ -22,19 +20,8 @@ fn allocations(call: impl Fn(&[u64]) + Sync) -> Vec<usize> {
     let _turn = TURN.lock().unwrap();
     let numbers: Vec<_> = (0..10_000).collect();
     let count = |threads| {
-        // A thread that is started for one that waits is some allocations.
-        let pool = Pool::builder()
-            .num_threads(threads)
-            .max_substitutes(0)
-            .build()
-            .unwrap();
-        let run = || {
-            (0..CALLS).for_each(|_| call(&numbers));
-            let before = ALLOCATIONS.load(Ordering::Relaxed);
-            (0..CALLS).for_each(|_| call(&numbers));
-            ALLOCATIONS.load(Ordering::Relaxed) - before
-        };
-        pool.join(run, || ()).0
+        let run = || counting::allocations(|| (0..CALLS).for_each(|_| call(&numbers)));
+        counting::pool(threads).join(run, || ()).0
     };
     SIZES.map(count).to_vec()
 }

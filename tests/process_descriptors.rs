@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use common::forks::{alone, leaving_no_thread};
 use common::limits::drop_capabilities;
-use common::tasks::{children_here, descriptors_here};
+use common::tasks::{START, children_here, descriptors_here};
 use common::{Scratch, is_child_of, run_child, scratch, until, watched};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::de::DeserializeOwned;
@@ -146,6 +146,7 @@ where
     Out: DeserializeOwned + Send + 'static,
 {
     ProcessWorker::builder(&tasks(), name)
+        .start_timeout(START)
         .test_child("child")
         .env("RUST_BACKTRACE", "0")
         .output(Output::Collect(1000))
@@ -396,6 +397,7 @@ fn where_none_can_be_the_error_says_where_they_can() {
         let only = "a descriptor can be sent in a message of a process worker only";
         let procs = ProcessPool::builder(tasks())
             .num_children(1)
+            .start_timeout(START)
             .test_child("child");
         let procs = procs.build().unwrap();
         let error = procs.submit(Holds(null())).join().unwrap_err().to_string();

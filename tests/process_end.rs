@@ -76,6 +76,7 @@ fn a_time_limit_for_the_shutdown_names_who_is_at_work() {
     watched(|| {
         let procs = procs(1);
         let runs = procs.submit(Act::LoopForEver);
+        until(|| procs.metrics().running == 1);
         let still = procs
             .shutdown_timeout(Duration::from_millis(20))
             .unwrap_err();
@@ -173,7 +174,7 @@ fn doomed() {
     let fork = match cfg!(windlass_portable) {
         true => 0,
         false => common::forks::fork().unwrap_or_else(|| {
-            std::thread::sleep(Duration::from_secs(8));
+            std::thread::sleep(Duration::from_secs(150));
             common::forks::exit(true)
         }),
     };
@@ -216,8 +217,8 @@ fn children_of_a_parent_that_is_killed_end_within_a_second() {
             tasks::kill(fork);
         }
         assert!(
-            took < Duration::from_secs(5),
-            "{took:?}, and that on a busy machine"
+            took < Duration::from_secs(60),
+            "{took:?}, where the fork lives for 150 s"
         );
         println!("{took:?}");
     });

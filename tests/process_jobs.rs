@@ -216,7 +216,7 @@ fn a_job_that_eats_memory_is_killed() {
     watched(|| {
         let procs = builder(1).memory_limit(150 << 20).build().unwrap();
         assert_eq!(procs.submit(Act::Eat(20)).join().unwrap().text(), "20");
-        let error = only(procs.submit(Act::Eat(2000)).join());
+        let error = only(procs.submit(Act::EatAndStay(400)).join());
         assert_eq!(error.killed(), Some(KillReason::Memory), "{error}");
         assert!(!error.is_cancelled() && !error.is_timed_out());
         assert_well(&procs);

@@ -84,6 +84,7 @@ fn child() {
 
 fn builder() -> ProcessWorkerBuilder<Say, u64> {
     ProcessWorker::builder(&tasks(), "act")
+        .start_timeout(LONG)
         .test_child("child")
         .env("RUST_BACKTRACE", "0")
         .output(Output::Collect(1000))
@@ -160,12 +161,8 @@ fn one_that_says_nothing_is_killed_and_those_with_room_or_no_limit_go_on() {
 #[test]
 fn one_that_eats_before_its_hello_is_killed_too() {
     watched(|| {
-        let worker = builder()
-            .memory_limit(LIMIT)
-            .start_timeout(LONG)
-            .env(ROLE, HUNGRY)
-            .start()
-            .unwrap();
+        let hungry = builder().memory_limit(LIMIT).env(ROLE, HUNGRY);
+        let worker = hungry.start().unwrap();
         assert_too_large(&worker.exited().wait());
     });
 }
@@ -234,7 +231,8 @@ impl Drop for Done<'_> {
 }
 
 fn limited(workers: usize) -> ClusterBuilder {
-    clusters::builder(workers).memory_limit(LIMIT)
+    let builder = clusters::builder(workers).start_timeout(LONG);
+    builder.memory_limit(LIMIT)
 }
 
 /// Waits for a process in the first place; its id.

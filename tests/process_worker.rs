@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::forks::{alone, in_a_fork_with, leaving_no_thread};
-use common::tasks::{Awkward, children_here, descriptors_here, is_there};
+use common::tasks::{Awkward, START, children_here, descriptors_here, is_there};
 use common::{is_child_of, until, watched};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,10 @@ use windlass::MainLoop;
 use windlass::process::{
     Bytes, Output, ProcessParent, ProcessWorker, ProcessWorkerBuilder, Signal, StartError, Tasks,
 };
+
+/// How long a child may go on without its handle, where no test is about that: it is to
+/// come to its end by itself on the busiest machine.
+const GRACE: Duration = Duration::from_secs(120);
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 enum Say {
@@ -199,6 +203,8 @@ where
     Out: DeserializeOwned + Send + 'static,
 {
     ProcessWorker::builder(&tasks(), name)
+        .start_timeout(START)
+        .grace(GRACE)
         .test_child("child")
         .env("RUST_BACKTRACE", "0")
         .output(Output::Collect(1000))
@@ -581,6 +587,7 @@ fn a_worker_that_is_none_is_told_apart() {
         // Of a program that has other workers.
         let other = Tasks::new().with_worker("act", |_: &ProcessParent<Say, Say>| {});
         let other = ProcessWorker::<Say, Say>::builder(&other, "act").test_child("child");
+        let other = other.start_timeout(START);
         let exit = other.start().unwrap().exited().wait();
         assert!(exit.problem().unwrap().contains("another build"), "{exit}");
     });

@@ -12,11 +12,14 @@ use windlass::{Pool, PoolBuilder, Stall, blocking};
 
 const LIMIT: Duration = Duration::from_millis(20);
 
-fn watched_pool(threads: usize) -> (PoolBuilder, mpsc::Receiver<Stall>) {
+/// More than a busy machine keeps a thread waiting for a processor.
+const LONG_LIMIT: Duration = Duration::from_secs(1);
+
+fn watched_pool(threads: usize, limit: Duration) -> (PoolBuilder, mpsc::Receiver<Stall>) {
     let (tell, stalls) = mpsc::channel();
     let builder = Pool::builder()
         .num_threads(threads)
-        .stall_after(LIMIT)
+        .stall_after(limit)
         .on_stall(move |stall| tell.send(stall).unwrap());
     (builder, stalls)
 }
@@ -24,7 +27,9 @@ fn watched_pool(threads: usize) -> (PoolBuilder, mpsc::Receiver<Stall>) {
 #[test]
 fn a_slow_job_is_reported_once_with_name_age_and_thread() {
     for_each_size(|threads| {
-        let (builder, stalls) = watched_pool(threads);
+        // So long that the job has noted its name by then.
+        let limit = LONG_LIMIT / 4;
+        let (builder, stalls) = watched_pool(threads, limit);
         let pool = builder
             .thread_name(|index| format!("haul-{index}"))
             .build()
@@ -38,7 +43,7 @@ fn a_slow_job_is_reported_once_with_name_age_and_thread() {
         });
         let stall = stalls.recv().unwrap();
         assert_eq!(stall.job_name(), Some("thumbnail"));
-        assert!(stall.age() >= LIMIT, "{stall:?}");
+        assert!(stall.age() >= limit, "{stall:?}");
         assert!(!stall.is_out_of_substitutes());
         let text = stall.to_string();
         assert!(
@@ -46,7 +51,7 @@ fn a_slow_job_is_reported_once_with_name_age_and_thread() {
             "{text}"
         );
         // The others may go on meanwhile; it is not said again.
-        thread::sleep(3 * LIMIT);
+        thread::sleep(3 * limit);
         drop(go);
         let (_, name) = slow.join().unwrap();
         assert_eq!(name.as_deref(), Some(stall.thread()));
@@ -60,7 +65,7 @@ fn a_slow_job_is_reported_once_with_name_age_and_thread() {
 #[test]
 fn every_slow_job_is_reported() {
     for_each_size(|threads| {
-        let (builder, stalls) = watched_pool(threads);
+        let (builder, stalls) = watched_pool(threads, LIMIT);
         let pool = builder.build().unwrap();
         for waits in [false, true, false] {
             let (go, wait) = mpsc::channel::<()>();
@@ -83,16 +88,18 @@ fn every_slow_job_is_reported() {
 #[test]
 fn many_small_jobs_are_no_stall() {
     for_each_size(|threads| {
-        let (builder, stalls) = watched_pool(threads);
-        let pool = builder.build().unwrap();
-        let jobs: Vec<_> = (0..200 * threads)
-            .map(|_| pool.spawn(|| thread::sleep(Duration::from_millis(1))))
-            .collect();
-        for job in jobs {
-            job.join().unwrap();
-        }
-        // On a machine that stands still for 20 ms, any job is slow.
-        assert!(stalls.try_iter().count() < 10);
+        let stalls = || {
+            let (builder, stalls) = watched_pool(threads, LONG_LIMIT);
+            let pool = builder.build().unwrap();
+            // Each thread is at work for twice the limit.
+            let jobs: Vec<_> = (0..2000 * threads)
+                .map(|_| pool.spawn(|| thread::sleep(Duration::from_millis(1))))
+                .collect();
+            jobs.into_iter().for_each(|job| job.join().unwrap());
+            stalls.try_iter().count()
+        };
+        // On a machine that stands still for a second any job is slow, but not each time.
+        assert!((0..5).any(|_| stalls() == 0));
     });
 }
 
@@ -100,7 +107,7 @@ fn many_small_jobs_are_no_stall() {
 #[test]
 fn a_name_goes_with_its_job() {
     watched(|| {
-        let (builder, stalls) = watched_pool(1);
+        let (builder, stalls) = watched_pool(1, LIMIT);
         let pool = builder.build().unwrap();
         pool.job().name("short").spawn(|| ()).join().unwrap();
         hush();
@@ -108,7 +115,13 @@ fn a_name_goes_with_its_job() {
         assert!(named.join().unwrap_err().is_panic());
         let (go, wait) = mpsc::channel::<()>();
         let slow = pool.spawn(move || wait.recv().is_err());
-        assert_eq!(stalls.recv().unwrap().job_name(), None);
+        // On a busy machine the others may have been slow, too, and told of once each.
+        let mut others = vec!["short", "panics"];
+        let next = || stalls.recv().unwrap().job_name().map(String::from);
+        while let Some(name) = next() {
+            let told = others.iter().position(|other| *other == name);
+            others.remove(told.expect("once"));
+        }
         drop(go);
         slow.join().unwrap();
     });

@@ -433,8 +433,10 @@ fn a_victim_that_waits_for_the_pool_does_not_hold_the_newcomer_up() {
         }
         let pool = Arc::new(pool);
         spawner.execute(move || drop(pool));
+        let closing = spawner.clone();
         let release = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(20));
+            // The victim is being dropped, and the pool with it.
+            until(|| closing.is_closed());
             drop(goes);
         });
         let newcomer = spawner.spawn(|| 7);

@@ -290,7 +290,11 @@ fn a_job_hears_of_its_handle_and_of_its_pool() {
                 "cancel on drop" => drop(job.cancel_on_drop()),
                 _ => pool.shutdown_now(),
             }
-            assert_eq!(ended.recv_timeout(Duration::from_secs(30)), Ok(()), "{way}");
+            assert_eq!(
+                ended.recv_timeout(Duration::from_secs(120)),
+                Ok(()),
+                "{way}"
+            );
         }
     });
 }

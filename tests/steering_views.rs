@@ -189,7 +189,7 @@ fn waiting_for_ones_own_serial_view_is_an_error_at_once() {
         });
         let (is_deadlock, text) = outer.join().unwrap();
         assert!(is_deadlock && text.contains("serial"), "{text}");
-        assert_eq!(told.recv_timeout(Duration::from_secs(30)), Ok(()));
+        assert_eq!(told.recv_timeout(Duration::from_secs(120)), Ok(()));
         // One that has ended already is no trouble.
         let (inside, done) = (view.clone(), Arc::new(Mutex::new(None)));
         let place = Arc::clone(&done);

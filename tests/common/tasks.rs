@@ -51,8 +51,10 @@ pub(crate) enum Act {
     Exit(i32),
     LoopForEver,
     Sleep(u64),
-    /// Takes so many megabytes, writes to them, and keeps them for a while.
+    /// Takes so many megabytes, writes to them, and lets them go.
     Eat(usize),
+    /// The same, and keeps them for ever.
+    EatAndStay(usize),
     /// One allocation that nothing can hold.
     EatAtOnce,
     /// Lines on stdout and stderr.
@@ -77,7 +79,7 @@ pub(crate) enum Act {
     Raw(Vec<u8>, Box<Act>),
     /// Closes the way to the parent, and goes on.
     CloseSockets,
-    /// Leaks so many megabytes when the job is over, and creates the file.
+    /// Leaks so many megabytes when the job has long been over, and creates the file.
     LeakLater(usize, String),
 }
 
@@ -110,10 +112,12 @@ impl Task for Act {
                 thread::sleep(Duration::from_millis(millis));
                 "slept".into()
             }
-            Self::Eat(megabytes) => {
-                let eaten = eat(megabytes);
-                thread::sleep(Duration::from_millis(100));
-                eaten.len().to_string()
+            Self::Eat(megabytes) => eat(megabytes).len().to_string(),
+            Self::EatAndStay(megabytes) => {
+                let _eaten = eat(megabytes);
+                loop {
+                    thread::park();
+                }
             }
             Self::EatAtOnce => eat_at_once().capacity().to_string(),
             Self::Print(stdout, stderr) => {
@@ -167,7 +171,7 @@ impl Task for Act {
             }
             Self::LeakLater(megabytes, path) => {
                 thread::spawn(move || {
-                    thread::sleep(Duration::from_millis(20));
+                    thread::sleep(Duration::from_secs(1));
                     Vec::leak(black_box(vec![1_u8; megabytes << 20]));
                     fs::write(path, "").unwrap();
                 });
@@ -342,10 +346,14 @@ pub(crate) fn child() {
     let _ = tasks().serve_if_child();
 }
 
+/// How long a child may take to start: more than it does on the busiest machine.
+pub(crate) const START: Duration = Duration::from_secs(120);
+
 /// A pool of so many, with a test program's children.
 pub(crate) fn builder(children: usize) -> ProcessPoolBuilder {
     ProcessPool::builder(tasks())
         .num_children(children)
+        .start_timeout(START)
         .test_child("child")
         .env("RUST_BACKTRACE", "0")
         .output(Output::Collect(1000))

@@ -21,7 +21,7 @@ use crate::ledger::tally::{self, Fault, found};
 pub(crate) const STEP: usize = 4;
 
 /// How long it may take until nothing of a program is left.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// So deep may jobs hand over jobs.
 const DEPTH: u32 = 4;

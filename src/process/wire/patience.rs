@@ -37,10 +37,14 @@ impl Patience {
             return None;
         }
         let begin = Instant::now();
-        while begin.elapsed() < LOOKS {
+        // Once at least, also if this thread had to wait for its processor.
+        loop {
             if let Some(it) = look() {
                 self.in_vain = 0;
                 return Some(it);
+            }
+            if begin.elapsed() >= LOOKS {
+                break;
             }
             // Who is waited for may be waiting for this very processor.
             thread::yield_now();
