@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Stall;
 use crate::job::{Reason, Slot};
-use crate::util::{PanicPayload, payload_message, report};
+use crate::util::{PanicPayload, payload_message, report, report_past_locks};
 
 /// The hooks of one pool. They run inside `catch`; a panicking hook harms
 /// nobody.
@@ -25,7 +25,14 @@ impl Default for Hooks {
                 let text = payload_message(&*payload).unwrap_or("(no message)");
                 report(format_args!("windlass: nobody handled this: {text}"));
             }),
-            on_reject: Box::new(|job| report(format_args!("windlass: {job}"))),
+            on_reject: Box::new(|job| {
+                let line = format_args!("windlass: {job}");
+                if job.is_forked() {
+                    report_past_locks(line);
+                } else {
+                    report(line);
+                }
+            }),
             on_stall: Box::new(|stall| report(format_args!("windlass: {stall}"))),
         }
     }

@@ -5,4 +5,4 @@ mod panic;
 mod report;
 
 pub(crate) use self::panic::{PanicPayload, Stays, catch, discard, payload_message};
-pub(crate) use self::report::report;
+pub(crate) use self::report::{report, report_past_locks};

@@ -16,7 +16,7 @@ use crate::process::wire::source::STACK;
 use crate::scheduler::WhenFull;
 use crate::sync::AtomicU32;
 use crate::util::limits::MAX_THREADS;
-use crate::util::{payload_message, report};
+use crate::util::{payload_message, report_past_locks};
 
 /// How long a child may take to say hello.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -221,12 +221,12 @@ fn tell(payload: &(dyn std::any::Any + Send)) {
         Some(end) => {
             let has_not_started = matches!(end.how, How::Withdrawn | How::Expired);
             if !has_not_started && end.killed() != Some(KillReason::Cancelled) {
-                report(format_args!("windlass: nobody handled this: {end}"));
+                report_past_locks(format_args!("windlass: nobody handled this: {end}"));
             }
         }
         None => {
             let text = payload_message(payload).unwrap_or("(no message)");
-            report(format_args!("windlass: nobody handled this: {text}"));
+            report_past_locks(format_args!("windlass: nobody handled this: {text}"));
         }
     }
 }

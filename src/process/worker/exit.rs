@@ -12,7 +12,7 @@ use crate::port::{Bell, Lane, Waiting};
 use crate::process::signal::Signal;
 use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, OnceLock, Ordering, block_until};
 use crate::sys::fork::Generation;
-use crate::util::report;
+use crate::util::report_past_locks;
 
 /// How a process worker ended: with a code or by a signal, as the system says. Clones
 /// are of the same end.
@@ -220,7 +220,7 @@ impl Core {
         let is_news = !exit.is_success() && (!was_killed || exit.problem().is_some());
         if is_news && self.observers.load(Ordering::Relaxed) == 0 {
             // First: who is told may end the program.
-            report(format_args!("windlass: nobody handled this: {exit}"));
+            report_past_locks(format_args!("windlass: nobody handled this: {exit}"));
         }
         let first = self.exit.set(exit).is_ok();
         debug_assert!(first, "a worker ends once");
